@@ -1,0 +1,98 @@
+"""In which arithmetic a model is evaluated: exact reals, or floating point of a stated kind in any order."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from separatrix.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class FloatSpec:
+    """fl(op) = op (1 + d) + u with |d| <= 2^-bits, |u| <= 2^(least_exponent - bits); no TF32, no fused operations.
+
+    Attributes:
+        bits: significand bits with the hidden one (fp32 has 24).
+        least_exponent: exponent of the least normal number; None means an unbounded exponent (no underflow).
+        greatest_exponent: every finite number is below 2^(greatest_exponent + 1); None means unbounded.
+        exp_error: relative error of one `exp`, in units of 2^-bits.
+        tree: sums are taken by balanced trees; otherwise in any order.
+    """
+
+    bits: int
+    least_exponent: int | None = None
+    greatest_exponent: int | None = None
+    exp_error: float = 4.0
+    tree: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 53:
+            raise InputError(f"float:{self.bits}: significand bits must lie between 2 and 53")
+
+    @property
+    def unit(self) -> float:
+        """The unit round-off 2^-bits."""
+        return 2.0**-self.bits
+
+    @property
+    def least(self) -> float:
+        """Greatest absolute error of an operation that underflows; 0 when the exponent is unbounded."""
+        return 0.0 if self.least_exponent is None else 2.0 ** (self.least_exponent - self.bits)
+
+    @property
+    def greatest(self) -> float:
+        """Overflow begins above this number."""
+        if self.greatest_exponent is None:
+            return math.inf
+        return (2.0 - 2.0 ** (1 - self.bits)) * 2.0**self.greatest_exponent
+
+    def depth(self, terms: int) -> int:
+        """Roundings that one term of a sum of `terms` numbers can meet."""
+        if terms <= 1:
+            return 0
+        return math.ceil(math.log2(terms)) if self.tree else terms - 1
+
+
+NAMED = {
+    "fp64": FloatSpec(53, -1022, 1023),
+    "fp32": FloatSpec(24, -126, 127),
+    "bf16": FloatSpec(8, -126, 127),
+    "fp16": FloatSpec(11, -14, 15),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Semantics:
+    """`real` (stored weights exact, softmax exact) or one floating-point spec.
+
+    >>> Semantics.parse("float:24,tree").spec.tree
+    True
+    """
+
+    text: str
+    spec: FloatSpec | None
+
+    @classmethod
+    def parse(cls, text: str) -> Semantics:
+        """Reads `real`, `fp32`, `bf16`, `fp16`, `fp64`, `float:24`, each float also with `,tree`; raises InputError."""
+        if text == "real":
+            return cls(text, None)
+        name, _, order = text.partition(",")
+        if order not in ("", "tree"):
+            raise InputError(f"semantics {text!r}: after the comma only `tree` is known")
+        if name in NAMED:
+            base = NAMED[name]
+        elif match := re.fullmatch(r"float:([0-9]{1,3})", name):
+            base = FloatSpec(int(match[1]))
+        else:
+            raise InputError(f"semantics {text!r} is none of real, {', '.join(NAMED)}, float:BITS")
+        spec = FloatSpec(base.bits, base.least_exponent, base.greatest_exponent, base.exp_error, order == "tree")
+        return cls(text, spec)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+REAL = Semantics("real", None)

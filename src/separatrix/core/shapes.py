@@ -1,0 +1,60 @@
+"""Which tensors an architecture has, and the check that a file's tensors are those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from separatrix.core.arch import Arch, Attention, Linear, PointerSet, Table
+from separatrix.core.errors import InputError
+
+DTYPES = ("float64", "float32", "int64")
+
+
+def tensor_shapes(arch: Arch) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every stored tensor; weights act on row vectors from the right (x @ W)."""
+    d, first = arch.width, arch.first
+    shapes: dict[str, tuple[int, ...]] = {}
+    match first:
+        case Table():
+            shapes["embed.token"] = (first.vocabulary, d)
+            if first.positions:
+                shapes["embed.position"] = (first.positions, d)
+        case Linear():
+            shapes["embed.linear"] = (first.reals, d)
+            shapes["embed.position"] = (first.positions, d)
+        case PointerSet(keys="moment"):
+            shapes["embed.nodes"] = (first.positions,)
+            shapes["embed.temperature"] = ()
+        case PointerSet():
+            shapes["embed.keys"] = (first.positions, first.key_width)
+            shapes["embed.temperature"] = ()
+    if arch.blank:
+        shapes["embed.blank"] = (d,)
+    for i, layer in enumerate(arch.layers):
+        if isinstance(layer, Attention):
+            h, m, v = layer.heads, layer.key_width, layer.value_width
+            shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.key": (h, d, m)}
+            shapes |= {f"layers.{i}.value": (h, d, v), f"layers.{i}.output": (h, v, d)}
+        else:
+            shapes |= {f"layers.{i}.in": (d, layer.hidden), f"layers.{i}.in_bias": (layer.hidden,)}
+            shapes |= {f"layers.{i}.out": (layer.hidden, d), f"layers.{i}.out_bias": (d,)}
+    shapes["readout.weight"] = (d, arch.readout.outputs)
+    shapes["readout.bias"] = (arch.readout.outputs,)
+    return shapes
+
+
+def check_tensors(arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
+    """Raises InputError unless `tensors` has exactly the tensors of `arch`, of a known dtype, all finite."""
+    shapes = tensor_shapes(arch)
+    if wrong := sorted(set(shapes) ^ set(tensors)):
+        raise InputError(f"tensors {', '.join(map(repr, wrong))} are unknown or missing for this config")
+    for name, shape in shapes.items():
+        tensor = tensors[name]
+        if tensor.shape != shape:
+            raise InputError(f"tensor {name!r} has shape {tensor.shape}; the config asks for {shape}")
+        if tensor.dtype.name not in DTYPES:
+            raise InputError(f"tensor {name!r} is {tensor.dtype.name}; known are {', '.join(DTYPES)}")
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise InputError(f"tensor {name!r} holds a NaN or an infinity")

@@ -1,0 +1,114 @@
+"""A task: what is computed, as a family indexed by the length n."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, get_type_hints
+
+import numpy as np
+
+from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
+from separatrix.core.errors import InputError
+
+
+class Task(ABC):
+    """Base of all tasks: subclasses are frozen dataclasses whose fields are the task's parameters.
+
+    Class attributes:
+        name: the registry name. gloss: one line for lists. source: paper and definition.
+        length_word: what n counts ("symbols").
+    """
+
+    name: ClassVar[str]
+    gloss: ClassVar[str]
+    source: ClassVar[str]
+    length_word: ClassVar[str] = "tokens"
+
+    @abstractmethod
+    def domain(self, n: int) -> Sequence:
+        """The legal inputs at length n; raises InputError when n is out of range."""
+
+    @abstractmethod
+    def outputs(self) -> Labels | RealAnswer:
+        """What answers look like."""
+
+    @abstractmethod
+    def queries(self, n: int) -> tuple[int, ...]:
+        """Positions that are scored."""
+
+    @abstractmethod
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        """The right answers.
+
+        Args:
+            tokens: (batch, positions) symbol ids; (batch, positions, q) for pointer sets.
+            reals: (batch, positions, dim) real parts, where the domain has them.
+
+        Returns:
+            (batch, queries) labels, or (batch, queries, dim) vectors.
+        """
+
+    def cells(self, n: int, query: int) -> Iterator[CellGroup] | None:
+        """Cells that cover the domain, for one scored position; None when no cells are known."""
+        return None
+
+    @abstractmethod
+    def sample(
+        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """`size` legal inputs (tokens, reals); raises InputError for an unknown distribution."""
+
+    def splits(self, n: int) -> tuple[int, ...]:
+        """Contiguous cuts worth trying: Alice holds the positions before the cut."""
+        return tuple(range(1, self.domain(n).positions))
+
+    @abstractmethod
+    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
+        """One input (no batch axis) in a line, as a person would write it."""
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by name, as JSON values; floats as hex strings."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # pyright: ignore
+        return {name: value.hex() if isinstance(value, float) else value for name, value in values.items()}
+
+    @classmethod
+    def source_sha256(cls) -> str:
+        """Hash of the file that defines the task: certificates name what they trusted."""
+        return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+
+
+def read_parameters(kind: type[Task], values: dict[str, Any]) -> Task:
+    """Makes a task of class `kind` from parameters given as JSON values or command-line strings.
+
+    Raises InputError for an unknown name or a value of the wrong type; omitted parameters keep their defaults.
+    """
+    hints = get_type_hints(kind)
+    fields = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in fields:
+            known = ", ".join(sorted(fields)) or "none"
+            raise InputError(f"task {kind.name} has no parameter {name!r}; it has {known}")
+        read[name] = _read(kind.name, name, hints[name], value)
+    return kind(**read)
+
+
+def _read(task: str, name: str, kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
+    try:
+        if isinstance(value, str):
+            if kind is bool and value.lower() in ("true", "false", "yes", "no", "1", "0"):
+                return value.lower() in ("true", "yes", "1")
+            if kind is int:
+                return int(value)
+            if kind is float:
+                return float.fromhex(value) if "0x" in value else float(value)
+    except ValueError:
+        pass
+    raise InputError(f"task {task}: {name} = {value!r} is not of type {kind.__name__}")

@@ -1,0 +1,133 @@
+"""The separable sum: lower bounds of sum_j e^{s_j} (u_j[label] - u_j[rival]) on every input of every cell of a group.
+
+Scores and logit contributions are additive, t(symbol) + p(position), so the term of position j and symbol s is
+e^{p_j} e^{t_s} (u_s + u_j); on a product cell the least symbol at each position gives the exact minimum. Floating
+point takes at most e^score (e^theta - 1) a from a term (see `rounding`), which keeps the sum separable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from separatrix.core.domain import CellGroup
+from separatrix.core.errors import RejectedError
+from separatrix.kernel.balls import Ball, sum_high, sum_low, times_low
+from separatrix.kernel.layer import Layer, Tables
+from separatrix.kernel.loss import Loss
+from separatrix.kernel.rounding import SAFE, Rounding
+from separatrix.kernel.row import Row
+
+Zones = list[tuple[np.ndarray, np.ndarray]]  # (numbers of the symbols allowed, positions)
+
+
+def margins_low(
+    group: CellGroup, zones: Zones, layer: Layer, tables: Tables, row: Row, rounding: Rounding | None
+) -> np.ndarray:
+    """(cells, k) floats below the weighted margin of the label against every answer, on every input of each cell."""
+    query, forced = group.query, group.positions
+    if group.labels is None or group.constraint.kind != "product" or (forced == query).any():
+        raise RejectedError("a cell of this task has no label, is not a product or forces its own query")
+    labels, of_cell = np.unique(group.labels, return_inverse=True)
+    const = layer.bias if layer.skip is None else layer.bias + (row.rows[:1] @ layer.skip)[0]
+    name = (labels.tobytes(), const.mid.tobytes(), const.rad.tobytes())
+    margin = tables.margins(name, labels, const)  # (A, k, S)
+    own = (row.rows @ layer.logits + const).pairs(labels).low  # (A, k, singles)
+    loss = Loss.of(rounding, layer, tables, row, query, labels) if rounding else None
+    if loss is not None:
+        margin = margin - Ball.exact(loss.sign)
+        own = own - loss.underflow
+    own = times_low(*row.e_single, own)
+    if loss is not None:
+        own = np.nextafter(own - loss.single, -np.inf)
+
+    low = np.empty((len(group), margin.mid.shape[1]))
+    for places, cells in _by_places(forced):
+        parts = [own[of_cell[cells], :, s] for s in range(own.shape[2])]
+        for symbols, positions in zones:
+            free = positions[~np.isin(positions, places)]
+            if len(free):
+                parts.append(_zone(margin, name, tables, row, loss, symbols, free, labels)[of_cell[cells]])
+        for f, place in enumerate(places):
+            at = np.searchsorted(tables.used, group.symbols[cells, f])
+            if not np.array_equal(tables.used[np.minimum(at, len(tables.used) - 1)], group.symbols[cells, f]):
+                raise RejectedError("a cell forces a symbol that no position allows")
+            parts.append(_forced(margin, tables, row, loss, at, int(place), labels, of_cell[cells]))
+        low[cells] = sum_low(np.stack(parts))
+    return low
+
+
+def _zone(
+    margin: Ball,
+    name: tuple[bytes, ...],
+    tables: Tables,
+    row: Row,
+    loss: Loss | None,
+    symbols: np.ndarray,
+    free: np.ndarray,
+    labels: np.ndarray,
+) -> np.ndarray:
+    """(A, k) below the least sum over the positions `free`, each holding any of `symbols`."""
+    e_low, e_high = (e[symbols] for e in row.e_sign)
+    place_low, place_high = (e[free] for e in row.e_place)
+    if tables.position_free:
+        key = None if loss is not None else (*name, e_low.tobytes(), e_high.tobytes(), symbols.tobytes())
+        least = tables.memo.get(key) if key else None
+        if least is None:
+            least = times_low(e_low, e_high, margin.low[:, :, symbols]).min(axis=2)
+            if key:
+                tables.memo.clear()
+                tables.memo[key] = least
+        total = times_low(sum_low(place_low), sum_high(place_high), least)
+    else:
+        terms = np.empty((len(free), *margin.mid.shape[:2]))
+        for i, j in enumerate(free):
+            there = margin + tables.position_logits[[j]].pairs(labels)
+            least = times_low(e_low, e_high, there.low[:, :, symbols]).min(axis=2)
+            terms[i] = times_low(place_low[i], place_high[i], least)
+        total = sum_low(terms)
+    if loss is None:
+        return total
+    worst = sum_high(loss.place[free]) * loss.ceiling[:, :, symbols].max(axis=2)
+    return np.nextafter(total - worst * SAFE, -np.inf)
+
+
+def _forced(
+    margin: Ball,
+    tables: Tables,
+    row: Row,
+    loss: Loss | None,
+    at: np.ndarray,
+    place: int,
+    labels: np.ndarray,
+    of_cell: np.ndarray,
+) -> np.ndarray:
+    """(cells, k) below the term of position `place` holding the symbol number `at` of each cell."""
+    there = margin if tables.position_free else margin + tables.position_logits[[place]].pairs(labels)
+    value = there.low[of_cell, :, at]
+    term = times_low(row.e_sign[0][at][:, None], row.e_sign[1][at][:, None], value)
+    term = times_low(row.e_place[0][place], row.e_place[1][place], term)
+    if loss is None:
+        return term
+    return np.nextafter(term - loss.place[place] * loss.ceiling[of_cell, :, at] * SAFE, -np.inf)
+
+
+def zones_of(where: tuple, query: int, used: np.ndarray) -> Zones:
+    """The positions other than the query by what they may hold; RejectedError for an empty or foreign alphabet."""
+    numbers: dict[int, int] = {}
+    kinds = np.fromiter((numbers.setdefault(id(a), len(numbers)) for a in where), dtype=np.int64, count=len(where))
+    kinds[query] = -1
+    first = {int(number): where[int(at)] for number, at in zip(*np.unique(kinds, return_index=True), strict=True)}
+    zones = []
+    for number, alphabet in first.items():
+        if number >= 0:
+            at = np.searchsorted(used, alphabet)
+            if not len(alphabet) or not np.array_equal(used[np.minimum(at, len(used) - 1)], alphabet):
+                raise RejectedError("a cell allows no symbol, or one outside its domain")
+            zones.append((at, np.flatnonzero(kinds == number)))
+    return zones
+
+
+def _by_places(forced: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The cells of a group by the positions that they force: (positions, cells)."""
+    places, which = np.unique(forced, axis=0, return_inverse=True)
+    return [(row, np.flatnonzero(which.reshape(-1) == i)) for i, row in enumerate(places)]

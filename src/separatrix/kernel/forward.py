@@ -1,0 +1,74 @@
+"""The whole model in balls, for given inputs: any number of attention and feed-forward layers on a token table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.errors import UnknownError
+from separatrix.kernel.balls import Ball, U, exp, gamma, up
+
+
+def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, query: int) -> Ball:
+    """(outputs,) of one input (positions,) at one position, before any argmax, in real semantics."""
+    if not isinstance(arch.first, Table):
+        raise UnknownError("the ball evaluation handles token tables only")
+    x = Ball.exact(tensors["embed.token"][tokens])
+    if arch.first.positions:
+        if len(tokens) > arch.first.positions:
+            raise UnknownError("the input is longer than the model's table of positions")
+        x = x + Ball.exact(tensors["embed.position"][: len(tokens)])
+    if arch.blank:
+        x = _join(x, Ball.exact(tensors["embed.blank"][None]))
+    for i, layer in enumerate(arch.layers):
+        rows = np.arange(len(x.mid)) if i + 1 < len(arch.layers) else np.array([query])
+        out = _attend(layer, tensors, i, x, rows) if isinstance(layer, Attention) else _feed(tensors, i, x[rows])
+        x = out + x[rows] if layer.residual else out
+    return (x @ Ball.exact(tensors["readout.weight"]))[0] + Ball.exact(tensors["readout.bias"])
+
+
+def _attend(layer: Attention, tensors: Mapping[str, np.ndarray], i: int, x: Ball, rows: np.ndarray) -> Ball:
+    total: Ball | None = None
+    for h in range(layer.heads):
+        query, key, value, output = (
+            Ball.exact(tensors[f"layers.{i}.{name}"][h]) for name in ("query", "key", "value", "output")
+        )
+        keys = x @ key
+        score = (x[rows] @ query) @ Ball(keys.mid.T, keys.rad.T) * Ball.exact(np.float64(layer.scale))
+        seen = np.ones(score.mid.shape, dtype=bool)
+        if layer.mask == "causal":
+            seen = np.arange(score.mid.shape[1])[None] <= rows[:, None]
+        top = np.where(seen, score.mid, -np.inf).max(axis=1, keepdims=True)
+        weight = exp(score - Ball.exact(top))
+        weight = Ball(np.where(seen, weight.mid, 0.0), np.where(seen, weight.rad, 0.0))
+        head = _divide(weight @ (x @ value), weight @ Ball.exact(np.ones((len(x.mid), 1)))) @ output
+        total = head if total is None else total + head
+    assert total is not None
+    return total
+
+
+def _feed(tensors: Mapping[str, np.ndarray], i: int, x: Ball) -> Ball:
+    inner = x @ Ball.exact(tensors[f"layers.{i}.in"]) + Ball.exact(tensors[f"layers.{i}.in_bias"])
+    low, high = np.maximum(inner.low, 0.0), np.maximum(inner.high, 0.0)
+    mid = (low + high) / 2
+    hidden = Ball(mid, np.nextafter(np.maximum(high - mid, mid - low), np.inf))
+    return hidden @ Ball.exact(tensors[f"layers.{i}.out"]) + Ball.exact(tensors[f"layers.{i}.out_bias"])
+
+
+def _divide(a: Ball, b: Ball) -> Ball:
+    """a / b for b > 0; infinite radius where b may be zero.
+
+    |x/y - a/b| <= (|a| rb + |b| ra) / (b (b - rb)) for |x - a| <= ra, |y - b| <= rb.
+    """
+    floor = b.mid - b.rad
+    safe = floor > 2.0**-500
+    divisor = np.where(safe, b.mid, 1.0)
+    mid = a.mid / divisor
+    rad = (np.abs(a.mid) * b.rad + divisor * a.rad) / (divisor * np.where(safe, floor, 1.0))
+    return Ball(mid, np.where(safe, up(rad * (1.0 + gamma(8)) + np.abs(mid) * U, 8), np.inf))
+
+
+def _join(a: Ball, b: Ball) -> Ball:
+    return Ball(np.concatenate([a.mid, b.mid]), np.concatenate([a.rad, b.rad]))

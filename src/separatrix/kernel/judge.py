@@ -1,0 +1,120 @@
+"""The judge: dispatches a certificate to its checker and says in a sentence what was accepted.
+
+Only this module turns a claim into `proved`. It reads nothing of a certificate but its claim and evidence, rebuilds
+everything else from the task's definition and the model's weights, and never executes anything beside a certificate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from separatrix.core.arch import Arch
+from separatrix.core.certificate import Certificate, read_model_files
+from separatrix.core.errors import InputError, RejectedError, SeparatrixError
+from separatrix.core.guarantee import PROVED, Guarantee
+from separatrix.core.semantics import Semantics
+from separatrix.core.shapes import check_tensors
+from separatrix.kernel import exhaustive, separable
+from separatrix.kernel.case import Case
+from separatrix.tasks import make_task
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises)."""
+
+    statement: str
+    check: Callable[[Case], str]
+    floats: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "separable": Kind("correct", separable.check_case, floats=True),
+    "exhaustive": Kind("correct", exhaustive.check_exhaustive),
+    "counterexample": Kind("incorrect", exhaustive.check_counterexample),
+}
+TRUSTED = ("kernel", "core", "the task's file")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the kernel says of one certificate.
+
+    Attributes:
+        accepted: whether the claim was re-derived.
+        sentence: the claim in words, or what is wrong.
+        guarantee: the kernel's own; None when rejected.
+        trusted: what the reader must trust besides arithmetic.
+        exit_code: 0 accepted, 1 rejected, 2 unusable, 3 undecided.
+        seconds: time that the check took.
+    """
+
+    accepted: bool
+    sentence: str
+    guarantee: Guarantee | None
+    trusted: tuple[str, ...]
+    exit_code: int
+    seconds: float
+
+
+def judge_file(path: Path) -> Verdict:
+    """Reads a certificate file, and the model beside it, and judges it."""
+    start = time.perf_counter()
+    try:
+        certificate = Certificate.read(path)
+        if certificate.model is None:
+            return judge(certificate)
+        config, tensors = read_model_files(certificate.model, path.parent)
+        return judge(certificate, Arch.from_config(config), tensors)
+    except SeparatrixError as error:
+        return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
+
+
+def judge(
+    certificate: Certificate, arch: Arch | None = None, tensors: Mapping[str, np.ndarray] | None = None
+) -> Verdict:
+    """Judges a certificate against the model that it is about (given by the caller, already matched by hash)."""
+    start = time.perf_counter()
+    try:
+        sentence = _check(certificate, arch, tensors)
+        guarantee = PROVED
+        if certificate.guarantee != guarantee:
+            raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
+    except SeparatrixError as error:
+        return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
+    return Verdict(True, sentence, guarantee, TRUSTED, 0, time.perf_counter() - start)
+
+
+def _check(certificate: Certificate, arch: Arch | None, tensors: Mapping[str, np.ndarray] | None) -> str:
+    claim = certificate.claim
+    task = make_task(claim.task, claim.parameters)
+    if task.parameters() != claim.parameters:
+        raise InputError("the claim must give every parameter of the task")
+    if certificate.task_sha256 != task.source_sha256():
+        raise RejectedError(f"task {claim.task} is not defined as when the certificate was written")
+    if certificate.trusted != TRUSTED:
+        raise RejectedError(f"trusted must read {', '.join(TRUSTED)}")
+    if certificate.kind not in KINDS:
+        raise InputError(f"certificate kind {certificate.kind!r} is not known; known: {', '.join(KINDS)}")
+    kind = KINDS[certificate.kind]
+    if claim.statement != kind.statement:
+        raise RejectedError(f"a {certificate.kind} certificate claims {kind.statement!r}, not {claim.statement!r}")
+    semantics = Semantics.parse(claim.semantics)
+    if semantics.spec is not None and not kind.floats:
+        raise RejectedError(f"{certificate.kind} certificates are about real arithmetic, not {semantics}")
+    if kind.statement == "needs":
+        if certificate.model is not None or not (claim.arch and claim.measure and claim.bound):
+            raise InputError("a bound names a family, a measure and a number of bits, and no model")
+    elif claim.arch or claim.measure or claim.bound:
+        raise InputError("a claim about a model names no family, measure or bound")
+    elif arch is None or tensors is None:
+        raise InputError("this certificate needs its model")
+    else:
+        check_tensors(arch, tensors)
+    case = Case(task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {})
+    return kind.check(case)

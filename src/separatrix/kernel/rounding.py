@@ -1,0 +1,137 @@
+"""What floating point may do to one attention layer: log-errors of weights and logits, for any evaluation order.
+
+fl(op) = op (1 + d) + e with |d| <= u, |e| <= least; numbers at rest are rounded once. Every product of factors (1 + d)
+or 1/(1 + d) with K factors lies in [e^{-KL}, e^{KL}], L = -ln(1 - u). A weight's log-error is
+    lambda_j = error of its score + u * (distance of the score from the row's maximum) + error of exp,
+the normaliser's is zeta, and theta_j = lambda_j + zeta + K L bounds every path from a value to a logit. A margin
+u_j is therefore worth at least u_j - (e^theta_j - 1) a_j, a_j the sum of absolute path products: still separable.
+All bounds here are computed in float64 and inflated by 2^-20, which covers their own rounding (non-negative terms).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from separatrix.core.errors import RejectedError
+from separatrix.core.semantics import FloatSpec
+from separatrix.kernel.balls import growth
+from separatrix.kernel.layer import Layer
+
+SAFE = 1.0 + 2.0**-20
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """Constants of one model under one float spec; `score_error` multiplies the absolute score."""
+
+    layer: Layer
+    spec: FloatSpec
+    unit: float  # L
+    score_error: float
+    score_underflow: float
+    path: float  # K L
+    sum_error: float  # of the normaliser: depth * L
+    underflow: float  # absolute, on a difference of logits
+    exp_error: float
+    logit_sizes: np.ndarray  # (d, k) |W_V| |W_O| |W_R|: absolute path products
+
+    @classmethod
+    def of(cls, layer: Layer, spec: FloatSpec) -> Rounding:
+        """Counts roundings along the longest paths; RejectedError where the format overflows."""
+        u, least = spec.unit, spec.least
+        unit = (u + u * u) * SAFE
+        weights = len(layer.position.mid) + (layer.blank is not None)
+        parts = (layer.query, layer.key, layer.value, layer.output, layer.readout)
+        n_query, n_key, n_value, n_output, n_readout = (_column_terms(part.mid) for part in parts)
+
+        def product(terms: int) -> int:  # weight at rest, multiplication, sum
+            return 2 + spec.depth(terms)
+
+        width = layer.query.mid.shape[1]
+        score = 2 + product(n_query) + 2 + product(n_key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
+        path = 2 + product(n_value) + 2 + spec.depth(weights) + product(n_output) + 1 + product(n_readout) + 2
+        x = np.abs(layer.token.mid).max(axis=0) + np.abs(layer.position.mid).max(axis=0)
+        if layer.blank is not None:
+            x = np.maximum(x, np.abs(layer.blank.mid[0]))
+        q, k, v, wo, wr = (
+            x @ np.abs(parts[0].mid),
+            x @ np.abs(parts[1].mid),
+            x @ np.abs(parts[2].mid),
+            *map(np.abs, (layer.output.mid, layer.readout.mid)),
+        )
+        logits = (v @ wo + x * (layer.skip is not None)) @ wr + np.abs(layer.bias.mid)
+        biggest = max(float(a.max()) for a in (x, q, k, v, v @ wo, logits, wo, wr, q * k)) + abs(layer.scale)
+        if 8.0 * max(biggest, float(q @ k) * max(1.0, abs(layer.scale)), float(weights)) > spec.greatest:
+            raise RejectedError("a number of this model may overflow in this floating-point format")
+        exact = _scores_are_exact(layer, spec)
+        flush = 2.0 * least * (n_query * k.sum() + n_key * q.sum() + 2 * width + 2) * max(1.0, abs(layer.scale))
+        through = float((wo @ wr).sum(axis=0).max())
+        absolute = 5 * weights * float(logits.max()) + (weights + n_value + 1) * through
+        absolute += (n_output + 1) * float(wr.sum(axis=0).max()) + n_readout + 1
+        if least > 0 and path * unit > 0.5:
+            raise RejectedError("too many roundings for this floating-point format")
+        bad_exp = spec.exp_error * u
+        if bad_exp >= 0.5 or 4 * weights * least >= 0.5:
+            raise RejectedError("exp or the normaliser is not accurate enough in this floating-point format")
+        return cls(
+            layer=layer,
+            spec=spec,
+            unit=unit,
+            score_error=0.0 if exact else float(growth(score * unit)) * SAFE,
+            score_underflow=flush * SAFE,
+            path=path * unit * SAFE,
+            sum_error=(spec.depth(weights) * unit + 4.0 * weights * least) * SAFE,
+            underflow=4.0 * least * absolute * SAFE,
+            exp_error=(bad_exp + bad_exp**2) * SAFE,
+            logit_sizes=np.abs(parts[2].mid) @ wo @ wr * SAFE,
+        )
+
+
+def _column_terms(matrix: np.ndarray) -> int:
+    """Most nonzero entries in a column: adding exact zeros rounds nothing."""
+    return int((matrix != 0).sum(axis=0).max(initial=0))
+
+
+def _lowest_bit(values: np.ndarray) -> float:
+    """The largest power of two that divides every entry; infinity when all are zero."""
+    entries = np.abs(values[values != 0]).astype(np.float64)
+    if not len(entries):
+        return np.inf
+    mantissa, exponent = np.frexp(entries)
+    whole = np.ldexp(mantissa, 53).astype(np.int64)
+    return float(np.ldexp((whole & -whole).astype(np.float64), exponent - 53).min())
+
+
+def _scores_are_exact(layer: Layer, spec: FloatSpec) -> bool:
+    """Whether every score is computed without any rounding: selectors, grids and sums that fit the significand."""
+    limit = 2.0**spec.bits
+    if np.frexp(abs(layer.scale))[0] != 0.5:
+        return False
+    tables = [layer.token.mid, layer.position.mid] + ([layer.blank.mid] if layer.blank is not None else [])
+    factors = []
+    for matrix in (layer.query.mid, layer.key.mid):
+        if _column_terms(matrix) > 1:
+            return False
+        column = np.abs(matrix).argmax(axis=0)
+        factor = np.abs(matrix).max(axis=0)
+        if any(f != 0 and np.frexp(f)[0] != 0.5 for f in factor):
+            return False
+        bit, top = np.empty(len(column)), np.empty(len(column))
+        for t, c in enumerate(column):
+            entries = [table[:, c] for table in tables]
+            if layer.token.mid[:, c].any() and layer.position.mid[:, c].any():
+                return False
+            bit[t] = min(_lowest_bit(e) for e in entries) * factor[t] if factor[t] else np.inf
+            top[t] = max(np.abs(e).max() for e in entries) * factor[t]
+            if factor[t] and top[t] >= limit * bit[t]:
+                return False
+        factors.append((bit, top))
+    (bit_q, top_q), (bit_k, top_k) = factors
+    active = (top_q > 0) & (top_k > 0)
+    if not active.any():
+        return True
+    total, bit = float((top_q * top_k)[active].sum()), float((bit_q * bit_k)[active].min())
+    normal = spec.least_exponent is None or bit * min(1.0, abs(layer.scale)) >= 2.0**spec.least_exponent
+    return normal and total * SAFE <= limit * bit

@@ -1,0 +1,112 @@
+"""Certificate kind `separable`: one softmax head answers right on every input of every cell.
+
+The answer beats rival c iff sum_j e^{s_j} (u_j[label] - u_j[c]) > 0, and on a product cell the least value of the sum
+is the sum of the least terms. The kernel rebuilds cells from the task and tables from the weights, and adds lower
+bounds; the certificate carries nothing but the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from separatrix.core.arch import Arch
+from separatrix.core.domain import CellGroup, Labels, PointerSets, Sequence
+from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.semantics import Semantics
+from separatrix.core.task import Task
+from separatrix.kernel.case import Case
+from separatrix.kernel.cells import Zones, margins_low, zones_of
+from separatrix.kernel.layer import Layer, Tables, scores
+from separatrix.kernel.rounding import Rounding
+from separatrix.kernel.row import Row
+
+BLOCK = 128  # cell groups whose scores are computed together
+COARSE = 4096  # from this many positions on, exps of relative error 2^-10 from a table are tried first
+
+
+def check_case(case: Case) -> str:
+    """The claim in a sentence, or an error."""
+    case.fields()
+    case.no_arrays()
+    cells = check(case.task, case.n, case.model(), case.tensors, case.semantics)
+    return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic)"
+
+
+def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], semantics: Semantics) -> int:
+    """Checks every cell of every query; returns their number, raises RejectedError (or UnknownError) otherwise."""
+    domain, outputs = task.domain(n), task.outputs()
+    if domain.constraint.kind != "product" or domain.reals is not None or domain.lengths:
+        raise UnknownError("the separable check needs a product domain of symbols and one length")
+    if any(isinstance(alphabet, PointerSets) for alphabet in _distinct(domain.alphabets)):
+        raise UnknownError("the separable check needs one symbol a token")
+    if not isinstance(outputs, Labels) or outputs.k != arch.readout.outputs:
+        raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
+    layer = Layer.of(arch, tensors, domain.positions)
+    if domain.vocabulary != len(layer.token.mid):
+        raise RejectedError(f"the model knows {len(layer.token.mid)} tokens, the task {domain.vocabulary}")
+    rounding = Rounding.of(layer, semantics.spec) if semantics.spec else None
+    done: set[object] = set()
+    cells = 0
+    for query in task.queries(n):
+        groups = task.cells(n, query)
+        if groups is None:
+            raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        others = domain.alphabets[:query] + domain.alphabets[query + 1 :]
+        tables = Tables.of(layer, np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *_distinct(others)])))
+        zones = zones_of(domain.alphabets, query, tables.used)
+        while block := list(islice(groups, BLOCK)):
+            cells += sum(map(len, block))
+            if any(group.query != query for group in block):
+                raise RejectedError(f"the task gave cells of another query for query {query}")
+            if not layer.position.mid.any():  # positions are interchangeable: equal cells need one check
+                block = [new for group in block if (new := _representative(group, domain, done))]
+            if block:
+                _check_block(block, zones, domain.positions >= COARSE, layer, tables, rounding)
+    if not cells:
+        raise RejectedError("the task has no cells at this length")
+    return cells
+
+
+def _check_block(
+    block: list[CellGroup], zones: Zones, long: bool, layer: Layer, tables: Tables, rounding: Rounding | None
+) -> None:
+    query = block[0].query
+    x, g = layer.queries([group.token for group in block], query)  # pyright: ignore[reportArgumentType]
+    place, symbol = scores(layer.position, g), scores(layer.token[tables.used], g)
+    for b, group in enumerate(block):
+        own = zones if group.background is None else zones_of(group.background, query, tables.used)
+        for coarse in (True, False) if long else (False,):
+            row = Row.of(layer, x[b], g[b], place[:, b], symbol[:, b], coarse)
+            low = margins_low(group, own, layer, tables, row, rounding)
+            low[np.arange(len(group)), group.labels] = np.inf
+            bad = np.argwhere(~(low > 0))
+            if not len(bad):
+                break
+            if not coarse:
+                cell, rival = bad[0]
+                raise RejectedError(
+                    f"query position {query}, token {group.token}: cell {cell} is not proved to beat answer {rival} "
+                    f"(least weighted margin {low[cell, rival]:.3g})"
+                )
+
+
+def _distinct(alphabets: tuple) -> list:
+    return list({id(alphabet): alphabet for alphabet in alphabets}.values())
+
+
+def _representative(group: CellGroup, domain: Sequence, done: set[object]) -> CellGroup | None:
+    """One cell for all that are equal up to a permutation of positions; None when an equal group was seen."""
+    where = group.background or domain.alphabets
+    others = _distinct(where[: group.query] + where[group.query + 1 :])
+    if group.positions.shape[1] > 1 or len(others) > 1 or group.labels is None:
+        return group
+    rows, first = np.unique(np.c_[group.symbols, group.labels], axis=0, return_index=True)
+    key = (group.token, group.constraint, rows.shape, rows.tobytes(), *(a.tobytes() for a in others))
+    if key in done:
+        return None
+    done.add(key)
+    return replace(group, positions=group.positions[first], symbols=group.symbols[first], labels=group.labels[first])

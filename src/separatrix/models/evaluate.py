@@ -1,0 +1,92 @@
+"""Plain evaluation of a model in NumPy float64 (exact integers where the keys are), the reference for all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from separatrix.core.arch import Attention
+from separatrix.models.embed import embed
+from separatrix.models.model import Model
+
+
+def evaluate(
+    model: Model,
+    tokens: np.ndarray,
+    reals: np.ndarray | None = None,
+    queries: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Outputs before any argmax.
+
+    Args:
+        tokens: (batch, positions) ids, or (batch, positions, q) pointers.
+        reals: (batch, positions, dim), where the model reads real parts.
+        queries: positions to read out; all by default.
+
+    Returns:
+        (batch, queries, outputs) float64.
+    """
+    x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
+    length = np.shape(tokens)[1]
+    wanted = np.arange(length) if queries is None else np.asarray(queries)
+    *inner, last = model.arch.layers
+    for i, layer in enumerate(inner):
+        x = _layer(model, i, layer, x, np.arange(x.shape[1]))
+    x = _layer(model, len(inner), last, x, wanted)
+    return np.asarray(x @ _weight(model.tensors, "readout.weight", x.dtype), dtype=np.float64) + model.tensors[
+        "readout.bias"
+    ].astype(np.float64)
+
+
+def attention_weights(model: Model, tokens: np.ndarray, reals: np.ndarray | None, query: int) -> np.ndarray:
+    """(batch, heads, positions) weights of the first layer at one query."""
+    x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
+    layer = model.arch.layers[0]
+    assert isinstance(layer, Attention), "the first layer is no attention layer"
+    scores = _scores(model, 0, layer, x, np.array([query]))[:, :, 0]
+    return _softmax(scores)
+
+
+def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """The stream after the layer at `queries`."""
+    tensors, kept = model.tensors, x[:, queries]
+    if isinstance(layer, Attention):
+        weights = _softmax(_scores(model, i, layer, x, queries))  # batch head query key
+        values = np.einsum(
+            "bjd,hdv->bhjv", x, _weight(tensors, f"layers.{i}.value", x.dtype), optimize=x.dtype != object
+        )
+        heads = np.einsum("bhqj,bhjv->bhqv", weights, values.astype(np.float64))
+        out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
+    else:
+        hidden = kept @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
+        out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]
+    return out + kept if layer.residual else out  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _scores(model: Model, i: int, layer: Attention, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """(batch, head, query, key); differences to the row maximum are taken exactly for integer keys."""
+    exact = x.dtype == object
+    q = np.einsum(
+        "bqd,hdm->bhqm", x[:, queries], _weight(model.tensors, f"layers.{i}.query", x.dtype), optimize=not exact
+    )
+    k = np.einsum("bjd,hdm->bhjm", x, _weight(model.tensors, f"layers.{i}.key", x.dtype), optimize=not exact)
+    scores = np.einsum("bhqm,bhjm->bhqj", q, k, optimize=not exact)
+    if exact:
+        scores = (scores - scores.max(axis=3, keepdims=True)).astype(np.float64)
+        scores = scores * float(model.tensors["embed.temperature"])
+    scores = scores * layer.scale
+    if layer.mask == "causal":
+        scores = np.where(np.arange(x.shape[1]) > queries[:, None], -np.inf, scores)
+    return scores
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def _weight(tensors: Mapping[str, np.ndarray], name: str, dtype: np.dtype) -> np.ndarray:
+    """The tensor as float64; as Python integers where the stream is exact."""
+    weight = tensors[name]
+    return weight.astype(np.int64).astype(object) if dtype == object else weight.astype(np.float64)

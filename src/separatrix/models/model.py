@@ -1,0 +1,88 @@
+"""A model: its architecture and its tensors, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from separatrix.core.arch import Arch, Attention, PointerSet
+from separatrix.core.certificate import ModelReference
+from separatrix.core.errors import InputError
+from separatrix.core.files import (
+    canonical_json,
+    read_bytes,
+    sha256,
+    strict_json,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    write_atomically,
+)
+from separatrix.core.shapes import check_tensors
+from separatrix.core.size import Precision, Size
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """`tensors` has exactly the names and shapes that `arch` asks for (`core.shapes`); InputError otherwise."""
+
+    arch: Arch
+    tensors: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        self.arch.check()
+        check_tensors(self.arch, self.tensors)
+
+    def save(self, folder: Path) -> None:
+        """Writes model.safetensors and config.json, each atomically."""
+        write_atomically(folder / WEIGHTS, tensors_to_bytes(self.tensors))
+        write_atomically(folder / CONFIG, canonical_json(self.arch.to_config()))
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Reads a model folder; InputError for anything missing, malformed, misshapen or not finite."""
+        if not folder.is_dir():
+            raise InputError(f"{folder}: a model is a folder with {WEIGHTS} and {CONFIG}")
+        config = strict_json(read_bytes(folder / CONFIG), str(folder / CONFIG))
+        tensors = tensors_from_bytes(read_bytes(folder / WEIGHTS), str(folder / WEIGHTS))
+        return cls(Arch.from_config(config), tensors)
+
+    def reference(self) -> ModelReference:
+        """File names and hashes as `save` writes them."""
+        weights, config = tensors_to_bytes(self.tensors), canonical_json(self.arch.to_config())
+        return ModelReference(WEIGHTS, sha256(weights), CONFIG, sha256(config))
+
+    def size(self, tokens: int, precision: Precision | None = None) -> Size:
+        """The components of the size; `tokens` is the length of the input, without the model's own blank."""
+        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention)]
+        return Size(
+            layers=len(attention),
+            heads=max((layer.heads for layer in attention), default=0),
+            width=self.arch.width,
+            key_width=max((layer.key_width for layer in attention), default=0),
+            value_width=max((layer.value_width for layer in attention), default=0),
+            tokens=tokens + self.arch.blank,
+            parameters=sum(tensor.size for tensor in self.tensors.values()),
+            precision=precision,
+        )
+
+    def __str__(self) -> str:
+        lines = [f"transformer, width {self.arch.width}"]
+        for name, start, stop in self.arch.residual:
+            lines.append(f"  stream {start:>5}..{stop - 1:<5} {name}")
+        for i, layer in enumerate(self.arch.layers):
+            lines.append(f"  layer {i}: {layer.kind}, " + _describe(layer))
+        first = self.arch.first
+        lines.append(f"  first map: {first.kind}" + (f" ({first.query})" if isinstance(first, PointerSet) else ""))
+        lines.append(f"  read-out: {self.arch.readout.decision} of {self.arch.readout.outputs}")
+        return "\n".join(lines)
+
+
+def _describe(layer: object) -> str:
+    if isinstance(layer, Attention):
+        return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
+    return f"hidden width {layer.hidden}"  # pyright: ignore[reportAttributeAccessIssue]
