@@ -16,7 +16,7 @@ def symbol_bits(task: IndexLookup) -> int:
 
 
 def symbol_codes(task: IndexLookup) -> np.ndarray:
-    """(symbols, bits) binary codes in +-1; distinct symbols differ in a sign, so the nearest code has most agreement."""
+    """(symbols, bits) binary codes in +-1; distinct symbols differ in a sign, so a code agrees best with itself."""
     bits = symbol_bits(task)
     return 1.0 - 2.0 * ((np.arange(task.symbols)[:, None] >> np.arange(bits)) & 1)
 

@@ -205,5 +205,5 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: {value!r} is not a hex-float string") from error
     if type(value) is not kind:
-        raise InputError(f"{where}: {value!r} is not of type {kind.__name__}")
+        raise InputError(f"{where}: {value!r} is not of type {getattr(kind, '__name__', kind)}")
     return value

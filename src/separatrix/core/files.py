@@ -36,7 +36,7 @@ def _no_json(value: Any) -> Any:
 
 
 def strict_json(data: bytes, name: str) -> Any:
-    """Reads JSON; duplicate keys, decimal floats, NaN, absurd sizes and bad UTF-8 are InputErrors that name the file."""
+    """Reads JSON; duplicate keys, decimal floats, NaN, absurd sizes and bad UTF-8 are InputErrors."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(items)
@@ -82,8 +82,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

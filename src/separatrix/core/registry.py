@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from separatrix.core.errors import InputError
 
 T = TypeVar("T")
+V = TypeVar("V")
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -24,15 +25,15 @@ class Registry(Generic[T]):
         self.kind = kind
         self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[V], V]:
         """Decorator that enters its argument under `name`; raises ValueError for a bad or taken name."""
         if not _KEBAB.fullmatch(name):
             raise ValueError(f"{self.kind} name {name!r} is not kebab-case")
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
 
-        def enter(value: T) -> T:
-            self._entries[name] = value
+        def enter(value: V) -> V:
+            self._entries[name] = value  # pyright: ignore[reportArgumentType]
             return value
 
         return enter

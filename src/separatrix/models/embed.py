@@ -80,7 +80,7 @@ def trigonometric_query(angles: np.ndarray) -> np.ndarray:
         turn = np.exp(1j * angle)
         polynomial = np.convolve(polynomial, np.array([-turn / 4, 0.5, -1 / turn / 4]))
     q = len(angles)
-    upper = polynomial[q + 1 :]  # coefficients of e^{ikt}, k = 1..q
+    upper = np.asarray(polynomial[q + 1 :], dtype=np.complex128)  # coefficients of e^{ikt}, k = 1..q
     return -np.stack([2 * upper.real, -2 * upper.imag], axis=1).reshape(-1)
 
 

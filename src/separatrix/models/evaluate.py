@@ -66,7 +66,7 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
 
 def _scores(model: Model, i: int, layer: Attention, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """(batch, head, query, key); differences to the row maximum are taken exactly for integer keys."""
-    exact = x.dtype == object
+    exact = x.dtype.kind == "O"
     q = np.einsum(
         "bqd,hdm->bhqm", x[:, queries], _weight(model.tensors, f"layers.{i}.query", x.dtype), optimize=not exact
     )
@@ -86,7 +86,11 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
+def _map(spec: str, x: np.ndarray, tensors: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    return np.einsum(spec, x, _weight(tensors, name, x.dtype), optimize=x.dtype.kind != "O")
+
+
 def _weight(tensors: Mapping[str, np.ndarray], name: str, dtype: np.dtype) -> np.ndarray:
     """The tensor as float64; as Python integers where the stream is exact."""
     weight = tensors[name]
-    return weight.astype(np.int64).astype(object) if dtype == object else weight.astype(np.float64)
+    return weight.astype(np.int64).astype(object) if dtype.kind == "O" else weight.astype(np.float64)

@@ -1,0 +1,1 @@
+"""IS THIS MODEL RIGHT: provers (certificates for every input) and refuters (failing inputs)."""

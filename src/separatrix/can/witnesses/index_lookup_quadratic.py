@@ -53,10 +53,8 @@ def size(task: IndexLookup, n: int) -> Size:
     size=size,
 )
 def build(task: IndexLookup, n: int) -> Model:
-    """Positions are t = 1..N; the query token sits at 0, where its key (0, 0) scores like a position before the first."""
-    require(
-        3 * (n + 1) ** 2 <= 2**53, f"index-lookup-quadratic: N = {n}; scores are exact integers up to N = 54,000,000"
-    )
+    """Positions are t = 1..N; the query token's own key (0, 0) is that of a position before the first."""
+    require(3 * (n + 1) ** 2 <= 2**53, f"index-lookup-quadratic: N = {n}; scores are exact up to N = 54,000,000")
     eta, t = slope(), np.arange(1, n + 1, dtype=np.float64)
     residual = Residual.of(symbol=symbol_bits(task), query=2, position=2)
     return Model(

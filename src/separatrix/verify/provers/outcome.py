@@ -1,0 +1,83 @@
+"""What a prover returns, and the function that picks one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.guarantee import PROVED
+from separatrix.core.registry import Registry
+from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.task import Task
+from separatrix.kernel import Verdict, judge
+from separatrix.models.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on a model, always the kernel's.
+
+    Attributes:
+        verdict: `proved` right on every input, `refuted` by an input, or `unknown`.
+        certificate: what the kernel accepted; None when unknown.
+        sentence: the kernel's sentence, or why nothing was decided.
+        counterexample: (positions,) tokens on which the model errs, with the query, when refuted.
+        seconds: all of it, search and check.
+    """
+
+    verdict: Literal["proved", "refuted", "unknown"]
+    certificate: Certificate | None
+    sentence: str
+    counterexample: tuple[np.ndarray, int] | None = None
+    seconds: float = 0.0
+
+
+Prover = Callable[[Model, Task, int, Semantics], Outcome]
+registry: Registry[Prover] = Registry("prover")
+
+
+def certify(model: Model, task: Task, n: int, semantics: Semantics = REAL, method: str = "auto") -> Outcome:
+    """Decides whether the model answers right on every input of length n.
+
+    `auto` tries the registered provers in order and returns the first verdict that is not unknown.
+    """
+    start = time.perf_counter()
+    task.domain(n)
+    methods = list(registry) if method == "auto" else [method]
+    provers = [registry.get(name) for name in methods]
+    reasons = []
+    for name, prover in zip(methods, provers, strict=True):
+        outcome = prover(model, task, n, semantics)
+        if outcome.verdict != "unknown":
+            return replace(outcome, seconds=time.perf_counter() - start)
+        reasons.append(f"{name}: {outcome.sentence}")
+    return Outcome("unknown", None, "; ".join(reasons), seconds=time.perf_counter() - start)
+
+
+def submit(
+    kind: str,
+    model: Model,
+    task: Task,
+    n: int,
+    semantics: Semantics,
+    statement: Literal["correct", "incorrect"] = "correct",
+    evidence: dict[str, Any] | None = None,
+) -> tuple[Certificate, Verdict]:
+    """Writes the claim down and asks the judge."""
+    claim = Claim(task.name, task.parameters(), n, statement, semantics.text)
+    certificate = Certificate(kind, claim, PROVED, task.source_sha256(), evidence or {}, {}, model.reference())
+    return certificate, judge(certificate, model.arch, model.tensors)
+
+
+def refute(model: Model, task: Task, n: int, tokens: np.ndarray, query: int) -> Outcome:
+    """Asks the judge whether the model errs on this input."""
+    evidence = {"tokens": [int(t) for t in tokens], "query": int(query)}
+    certificate, verdict = submit("counterexample", model, task, n, REAL, "incorrect", evidence)
+    if not verdict.accepted:
+        return Outcome("unknown", None, f"the worst input found is not proved to fail ({verdict.sentence})")
+    return Outcome("refuted", certificate, verdict.sentence, (np.asarray(tokens), int(query)))
