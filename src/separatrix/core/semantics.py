@@ -76,7 +76,10 @@ class Semantics:
 
     @classmethod
     def parse(cls, text: str) -> Semantics:
-        """Reads `real`, `fp32`, `bf16`, `fp16`, `fp64`, `float:24`, each float also with `,tree`; raises InputError."""
+        """Reads `real`, `fp32`, `bf16`, `fp16`, `fp64`, `float:20`, each float also with `,tree`; raises InputError.
+
+        float:B has B significand bits and the exponent range of fp32, so that float:24 is fp32 and float:8 is bf16.
+        """
         if text == "real":
             return cls(text, None)
         name, _, order = text.partition(",")
@@ -85,7 +88,7 @@ class Semantics:
         if name in NAMED:
             base = NAMED[name]
         elif match := re.fullmatch(r"float:([0-9]{1,3})", name):
-            base = FloatSpec(int(match[1]))
+            base = FloatSpec(int(match[1]), NAMED["fp32"].least_exponent, NAMED["fp32"].greatest_exponent)
         else:
             raise InputError(f"semantics {text!r} is none of real, {', '.join(NAMED)}, float:BITS")
         spec = FloatSpec(base.bits, base.least_exponent, base.greatest_exponent, base.exp_error, order == "tree")

@@ -12,7 +12,7 @@ Measure = Literal["cut", "state", "representation"]
 
 MERGE = (
     "two-way exchange, row maximum first: d p + H (2 d_v p + 4 p + 2 ceil(log2 T)) bits for one softmax layer "
-    "(audited count of Bhattamishra et al. 2024, Theorem 4); p is the precision of what is accumulated"
+    "(audited count of Bhattamishra et al. 2024, Theorem 4); p is the bits of a number that is accumulated"
 )
 
 
@@ -21,6 +21,7 @@ class Precision:
     """Bits of one number and what they mean.
 
     kind: `stored` bits at rest, `float` significand bits of every operation, `fixed` point, `accumulator` bits.
+    A float that is not fp64 or fp16 has the exponent of fp32.
     """
 
     bits: int
@@ -38,6 +39,13 @@ class Precision:
         raise InputError(
             f"precision {text!r} is none of fp64, fp32, fp16, bf16, float:B, fixed:B, stored:B, accumulator:B"
         )
+
+    @property
+    def stored(self) -> int:
+        """Bits at rest of one number: floats have a sign and 8 exponent bits besides (fp64: 11, fp16: 5)."""
+        if self.kind != "float":
+            return self.bits
+        return {53: 64, 11: 16}.get(self.bits, self.bits + 8)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.bits}"
@@ -87,7 +95,7 @@ class Size:
         """
         if self.precision is None:
             return None
-        p = self.precision.bits
+        p = self.precision.stored
         if measure == "representation":
             return None if self.parameters is None else self.parameters * p
         if self.state_numbers is not None:

@@ -102,9 +102,10 @@ def _forced(
     of_cell: np.ndarray,
 ) -> np.ndarray:
     """(cells, k) below the term of position `place` holding the symbol number `at` of each cell."""
-    there = margin if tables.position_free else margin + tables.position_logits[[place]].pairs(labels)
-    value = there.low[of_cell, :, at]
-    term = times_low(row.e_sign[0][at][:, None], row.e_sign[1][at][:, None], value)
+    there = margin[of_cell, :, at]
+    if not tables.position_free:
+        there = there + tables.position_logits[[place]].pairs(labels)[of_cell, :, 0]
+    term = times_low(row.e_sign[0][at][:, None], row.e_sign[1][at][:, None], there.low)
     term = times_low(row.e_place[0][place], row.e_place[1][place], term)
     if loss is None:
         return term

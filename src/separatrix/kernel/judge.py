@@ -19,7 +19,7 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError
 from separatrix.core.guarantee import PROVED, Guarantee
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
-from separatrix.kernel import exhaustive, separable
+from separatrix.kernel import coordinates, exhaustive, separable
 from separatrix.kernel.case import Case
 from separatrix.tasks import make_task
 
@@ -37,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
+    "coordinates": Kind("needs", coordinates.check),
 }
 TRUSTED = ("kernel", "core", "the task's file")
 

@@ -1,0 +1,1 @@
+"""Bounds for any task: communication matrices at small n."""

@@ -1,0 +1,110 @@
+"""Folders with evidence: a witness with its certificate, a bound with its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from separatrix.can import Witness
+from separatrix.cannot import Bound
+from separatrix.core.errors import SeparatrixError
+from separatrix.core.guarantee import CHECKED
+from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.size import Size
+from separatrix.core.task import Task
+from separatrix.kernel import judge
+from separatrix.verify.provers import certify
+
+CORRECT = "correct"  # file name of the certificate beside a model
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A witness at one size: `certificate` is None where the kernel did not accept one, `sentence` says why."""
+
+    witness: str
+    n: int
+    size: Size
+    semantics: str
+    certificate: Path | None
+    sentence: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A lower bound at one size; `guarantee` is `checked` where only the formula, not a certificate, stands."""
+
+    bound: str
+    expression: str
+    source: str
+    measure: str
+    merge: str
+    bits: float
+    guarantee: str
+    vacuous: str | None
+    violated: bool
+    certificate: Path | None
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Keys that scripts rely on, and more."""
+        return {
+            "name": self.bound,
+            "expression": self.expression,
+            "bits": self.bits,
+            "measure": self.measure,
+            "merge": self.merge,
+            "guarantee": self.guarantee,
+            "source": self.source,
+            "vacuous": self.vacuous,
+            "violated": self.violated,
+            "certificate": None if self.certificate is None else str(self.certificate),
+            "sentence": self.sentence,
+        }
+
+
+def prove_witness(witness: Witness, task: Task, n: int, folder: Path, semantics: Semantics = REAL) -> Proof:
+    """Builds the witness, certifies it and, where the kernel accepts, writes model and certificate into `folder`."""
+    model = witness.build(task, n)
+    size = witness.size(task, n)
+    outcome = certify(model, task, n, semantics, witness.method)
+    path = None
+    if outcome.verdict == "proved" and outcome.certificate is not None:
+        model.save(folder)
+        path = outcome.certificate.write(folder, CORRECT)
+    return Proof(witness.name, n, size, semantics.text, path, outcome.sentence, outcome.seconds)
+
+
+def state_bound(bound: Bound, task: Task, n: int, folder: Path | None, limits: Size | None = None) -> Floor:
+    """Evaluates a bound; where it says something, has its certificate judged and written into `folder`."""
+    bits = bound.bits(task, n)
+    vacuous = bound.vacuous(task, n)
+    guarantee, path, sentence = CHECKED, None, "the formula of the theorem; no certificate was made"
+    if folder is not None and vacuous is None:
+        try:
+            certificate = bound.certificate(task, n)
+            verdict = judge(certificate)
+            if verdict.accepted and verdict.guarantee is not None:
+                guarantee, sentence = verdict.guarantee, verdict.sentence
+                bits = float.fromhex(certificate.claim.bound)
+                path = certificate.write(folder, bound.name)
+            else:
+                sentence = verdict.sentence
+        except SeparatrixError as error:
+            sentence = str(error)
+    violated = vacuous is None and limits is not None and bound.violated(limits, bits)
+    return Floor(
+        bound.name,
+        bound.expression,
+        bound.source,
+        bound.measure,
+        bound.merge,
+        bits,
+        str(guarantee),
+        vacuous,
+        violated,
+        path,
+        sentence,
+    )

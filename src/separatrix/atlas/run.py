@@ -1,0 +1,158 @@
+"""The main job: build, certify and bound everything of a preset, each written to files and re-checked from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from separatrix import can, cannot
+from separatrix.atlas.evidence import CORRECT, prove_witness, state_bound
+from separatrix.atlas.words import TASKS
+from separatrix.core import jobs
+from separatrix.core.errors import InputError, SeparatrixError
+from separatrix.core.semantics import Semantics
+from separatrix.core.task import Task
+from separatrix.kernel import judge_file
+from separatrix.tasks import make_task
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One witness or bound at one size."""
+
+    kind: str  # witness | bound
+    name: str
+    task: str
+    n: int
+    semantics: str
+    folder: str
+
+    def make_task(self) -> Task:
+        """The task with the atlas's parameters."""
+        return make_task(self.task, dict(TASKS[self.task].parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a job; `check_seconds` is the kernel's time on the file as written.
+
+    guarantee is empty where nothing was accepted; `sentence` is the kernel's, or the reason.
+    """
+
+    job: Job
+    guarantee: str
+    sentence: str
+    certificate: str
+    bits: float | None
+    seconds: float
+    check_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of atlas.json and atlas.csv."""
+        return {
+            "kind": self.job.kind,
+            "name": self.job.name,
+            "task": self.job.task,
+            "n": self.job.n,
+            "semantics": self.job.semantics,
+            "bits": self.bits,
+            "guarantee": self.guarantee,
+            "sentence": self.sentence,
+            "certificate": self.certificate,
+            "seconds": self.seconds,
+            "check_seconds": self.check_seconds,
+        }
+
+
+SIZES: dict[str, dict[str, Sequence[int]]] = {
+    "quick": {
+        "index-lookup-quadratic": (16, 64, 256, 1024),
+        "index-lookup-chirp": (64, 256, 1024),
+        "index-lookup-random": (64, 256),
+        "sparse-averaging-circle": (16, 64, 128, 1024),
+        "sparse-averaging-moment": (16, 64, 128, 1024),
+        "sparse-averaging-trigonometric": (16, 32),
+        "sparse-averaging-onehot": (16, 64),
+        "match2-circle": (16, 64, 256),
+        "index-lookup": (16, 64, 256, 1024),
+        "sparse-averaging": (16, 64, 128, 1024),
+        "match2": (16, 64, 256),
+    },
+}
+SIZES["full"] = SIZES["quick"] | {
+    "index-lookup-quadratic": (16, 64, 256, 1024, 4096, 16384, 65536),
+    "index-lookup-chirp": (64, 256, 1024, 4096, 16384, 65536),
+    "index-lookup-random": (64, 256, 1024),
+    "sparse-averaging-trigonometric": (16, 32, 48),
+    "sparse-averaging-chirp": (1024,),
+    "sparse-averaging-random": (1024,),
+    "index-lookup": (16, 64, 256, 1024, 4096, 16384, 65536),
+}
+
+
+def plan(preset: str, folder: Path) -> list[Job]:
+    """The jobs of a preset; witnesses in exact reals and, where they state a float precision, in that as well."""
+    if preset not in SIZES:
+        raise InputError(f"preset {preset!r} is not known; there are {', '.join(SIZES)}")
+    sizes = SIZES[preset]
+    planned = []
+    for name, witness in can.registry.items():
+        for n in sizes.get(name, ()):
+            for semantics in ("real", "float") if witness.method == "separable" and n <= 1024 else ("real",):
+                task = make_task(witness.task, dict(TASKS[witness.task].parameters))
+                try:
+                    precision = witness.size(task, n).precision
+                except InputError:
+                    continue
+                if semantics == "float":
+                    if precision is None or precision.kind != "float":
+                        continue
+                    semantics = f"float:{precision.bits}"
+                where = folder / "certificates" / f"{name}-n{n}" / semantics.replace(":", "-")
+                planned.append(Job("witness", name, witness.task, n, semantics, str(where)))
+    for name, bound in cannot.registry.items():
+        for n in sizes.get(bound.task, ()):
+            planned.append(Job("bound", name, bound.task, n, "", str(folder / "certificates" / f"{name}-n{n}")))
+    return planned
+
+
+def run(planned: Sequence[Job], workers: int, progress: Callable[[Result], None] = lambda _: None) -> list[Result]:
+    """Runs the jobs, dearest first, in `workers` processes; a job whose certificate file still holds is not redone."""
+    order = sorted(planned, key=lambda job: -job.n)
+    results = []
+    for result in jobs.run(run_job, order, workers):
+        progress(result)
+        results.append(result)
+    return sorted(results, key=lambda result: planned.index(result.job))
+
+
+def run_job(job: Job) -> Result:
+    """Builds and certifies, or bounds, unless the file is there already; then judges the file as written."""
+    start, folder, task = time.perf_counter(), Path(job.folder), job.make_task()
+    name = CORRECT if job.kind == "witness" else job.name
+    path = folder / f"{name}.cert.json"
+    bits: float | None = None
+    reason = ""
+    try:
+        if job.kind == "witness":
+            witness = can.registry.get(job.name)
+            bits = witness.size(task, job.n).bits("cut")
+            if not path.exists():
+                reason = prove_witness(witness, task, job.n, folder, Semantics.parse(job.semantics)).sentence
+        else:
+            bound = cannot.registry.get(job.name)
+            floor = state_bound(bound, task, job.n, None if path.exists() else folder)
+            bits, reason = floor.bits, floor.vacuous or floor.sentence
+        if path.exists():
+            verdict = judge_file(path)
+            if verdict.accepted:
+                spent = time.perf_counter() - start
+                text = str(verdict.guarantee)
+                return Result(job, text, verdict.sentence, str(path), bits, spent, verdict.seconds)
+            reason = verdict.sentence
+    except SeparatrixError as error:
+        reason = str(error)
+    return Result(job, "", reason, "", bits, time.perf_counter() - start, 0.0)

@@ -1,0 +1,172 @@
+"""From results to the page: one verdict a task and architecture, one chart a task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from separatrix import can, cannot
+from separatrix.atlas.run import Result
+from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, order
+from separatrix.can import Witness
+from separatrix.core.errors import InputError
+from separatrix.core.task import Task
+from separatrix.draw import Bracket, Chart, Curve, Page, Row, Verdict, number
+from separatrix.tasks import make_task
+
+MEASURE = (
+    "Bits that cross the cut: state bits for a recurrent model; for one attention layer the audited two-way count "
+    "*d* *p* + *H*(2 *d*_{v} *p* + 4 *p* + 2 ⌈log_{2} *T*⌉), row maximum exchanged first. "
+    "A transformer also keeps its *N* tokens at run time; that is not counted.",
+    "Curves are exact formulae; marks: a certificate at that *N* was re-checked by the kernel for this page.",
+)
+
+
+def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
+    """The atlas page; links are relative to `folder`."""
+    rows, charts = [], []
+    words = {"can": 0, "needs": 0, "unknown": 0}
+    for name, about in TASKS.items():
+        task = make_task(name, dict(about.parameters))
+        mine = [result for result in results if result.job.task == name]
+        verdicts = tuple(_verdict(task, arch, mine, folder) for arch in COLUMNS)
+        for verdict in verdicts:
+            words[verdict.word] += 1
+        charts.append(_chart(task, mine))
+        rows.append(Row(about.group, about.title, about.gloss, verdicts, name))
+    accepted = [result for result in results if result.guarantee]
+    subtitle = (
+        f"The size each architecture needs, as the input length *N* grows. Of {sum(words.values())} pairs "
+        f"**{words['can']} have a small construction, {words['needs']} have a large lower bound**, "
+        f"{words['unknown']} are open here. {len(accepted)} certificates were re-checked by the kernel."
+    )
+    return Page(
+        title="What can be computed, and by what",
+        subtitle=subtitle,
+        columns=tuple(COLUMNS.values()),
+        rows=tuple(rows),
+        charts=tuple(charts),
+        witnesses=figures,
+        footnote="✓ certificate re-checked by the kernel on this machine. Unknown says that nothing is known here.",
+        certificates=tuple(
+            (r.sentence, r.guarantee, _link(r.certificate, folder), f"{r.check_seconds:.2f}") for r in accepted
+        ),
+    )
+
+
+def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> Verdict:
+    """The cell: the slowest-growing certified witness and the fastest-growing certified bound."""
+    witnesses = [w for _, w in can.registry.items() if w.task == task.name and w.arch == arch]
+    bounds = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == arch]
+    proved = {r.job.name: r for r in results if r.guarantee}  # the largest N comes last
+    made = [(o, w) for w in witnesses if w.name in proved and (o := order(_cut(w, task))) is not None]
+    floor = [(o, b) for b in bounds if b.name in proved and (o := order(lambda n, b=b: b.bits(task, n))) is not None]
+    upper, witness = min(made, key=lambda pair: pair[0], default=(4, None))
+    lower, bound = max(floor, key=lambda pair: pair[0], default=(0, None))
+    if witness is not None:
+        result = proved[witness.name]
+        return Verdict(
+            "can",
+            GROWTH[upper],
+            min(lower, upper),
+            upper,
+            True,
+            sentence=f"{witness.formula}. Certified: {result.sentence}; re-checked in {result.check_seconds:.2f} s.",
+            source=witness.source,
+            short=SHORT[upper],
+            links=(("Certificate", _link(result.certificate, folder)),),
+        )
+    if bound is not None:
+        result = proved[bound.name]
+        unit = "" if bound.measure == "width" else " bits"
+        return Verdict(
+            "needs",
+            bound.expression + unit,
+            lower,
+            4,
+            True,
+            sentence=f"{result.sentence}; re-checked in {result.check_seconds:.2f} s.",
+            source=bound.source,
+            short=SHORT[lower],
+            links=(("Certificate", _link(result.certificate, folder)),),
+        )
+    return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
+
+
+def _cut(witness: Witness, task: Task) -> Callable[[int], int | None]:
+    return lambda n: witness.size(task, n).bits("cut")
+
+
+def _chart(task: Task, results: Sequence[Result]) -> Chart:
+    """Witnesses and bounds of all families in the bits that cross the cut."""
+    curves = []
+    for name, witness in can.registry.items():
+        if witness.task == task.name and (points := _points(_cut(witness, task))):
+            marks = tuple(sorted({r.job.n for r in results if r.job.name == name and r.guarantee}))
+            title = "1-layer transformer, " + name.removeprefix(task.name + "-").replace("-", " ")
+            curves.append(Curve(title, witness.arch, "can", points, "", witness.source, "proved at the marks", marks))
+    for name, bound in cannot.registry.items():
+        if bound.task == task.name and bound.measure != "width":
+            points = _points(lambda n, b=bound: None if b.vacuous(task, n) else b.bits(task, n))
+            marks = tuple(sorted({r.job.n for r in results if r.job.name == name and r.guarantee}))
+            if points:
+                who = "any recurrent model" if bound.arch == "rnn" else "one attention layer"
+                family = "recurrent" if bound.arch == "rnn" else bound.arch
+                text = (bound.expression, bound.source, "proved at the marks")
+                curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
+    about = TASKS[task.name]
+    title, bracket = _finding(task, curves), _bracket(task, curves)
+    return Chart(task.name, title, f"{about.gloss}.", tuple(curves), (), bracket, footnote=MEASURE)
+
+
+def _points(bits: Callable[[int], float | None]) -> tuple[tuple[int, float], ...]:
+    """(N, bits) on a grid dense enough to show every step, as far as the formula reaches."""
+    grid = sorted({round(10 ** (k / 40)) for k in range(26, 320)} | {2**k + d for k in range(3, 27) for d in (0, 1)})
+    points = []
+    for n in grid:
+        try:
+            value = bits(n)
+        except InputError:
+            continue
+        if value:
+            points.append((n, float(value)))
+    return tuple(points)
+
+
+def _best(curves: Sequence[Curve], role: str, family: str, n: int) -> float | None:
+    values = [dict(c.points).get(n) for c in curves if c.role == role and c.family == family]
+    found = [value for value in values if value is not None]
+    return (min if role == "can" else max)(found, default=None)
+
+
+def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
+    """The separation at one N that people know."""
+    for n in (2**17, 2**14, 2**10):
+        low, high = _best(curves, "can", "transformer", n), _best(curves, "cannot", "recurrent", n)
+        if low and high and high > 2 * low:
+            return Bracket(
+                n,
+                low,
+                high,
+                f"The separation: {number(high / low)}×",
+                (
+                    f"at *N* = {number(n, 9)}: {number(low, 9)} bits against {number(high, 9)}.",
+                    "A transformer can; no recurrent model can.",
+                ),
+            )
+    return None
+
+
+def _finding(task: Task, curves: Sequence[Curve]) -> str:
+    """The chart's title: what it shows."""
+    title = TASKS[task.name].title
+    made = [o for name, w in can.registry.items() if w.task == task.name and (o := order(_cut(w, task))) is not None]
+    floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
+    if not made or not floors or not curves:
+        return title
+    return f"{title}: {GROWTH[min(made)]} bits for one attention layer, {floors[0].expression} for any recurrent model"
+
+
+def _link(path: str, folder: Path) -> str:
+    return os.path.relpath(path, folder)

@@ -1,0 +1,56 @@
+"""How tasks and architectures are named on the page, and how sizes grow, in the reader's words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from separatrix.core.errors import InputError
+from separatrix.draw import Column
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWords:
+    """Title, group and gloss of a task's row; `parameters` are those that the atlas draws."""
+
+    title: str
+    group: str
+    gloss: str
+    parameters: dict[str, object]
+
+
+TASKS = {
+    "index-lookup": TaskWords(
+        "Index lookup", "Retrieval", "*x*_{1} … *x*_{N}, *q* ↦ *x*_{q}; 64 symbols", {"symbols": 64}
+    ),
+    "sparse-averaging": TaskWords("Sparse averaging", "Retrieval", "mean of *q* = 4 chosen tokens", {"q": 4}),
+    "match2": TaskWords("Match2", "Pairs and sets", "some *x*_{i} + *x*_{j} ≡ 0 modulo 97", {"modulus": 97}),
+}
+COLUMNS = {
+    "transformer": Column("1-layer transformer", "softmax attention", "1 layer"),
+    "rnn": Column("Recurrent, SSM", "any transition, any depth", "Recurrent"),
+    "mlp": Column("Feed-forward", "any activation, real weights", "Feed-fwd"),
+}
+GROWTH = ("constant", "O(log *N*)", "sublinear", "linear", "more than linear")
+SHORT = ("1", "log *N*", "*N*^{*c*}", "*N*", "*N*^{2}")
+
+
+def order(bits: Callable[[int], float | None]) -> int | None:
+    """Where a formula in N stands among 1, log N, N^c, N, N^2: by its slope between N = 2^12 and 2^20.
+
+    None where the formula does not reach that far; a slope below 0.3 counts as polylogarithmic.
+
+    >>> order(lambda n: 6 * n), order(lambda n: 40 * n.bit_length()), order(lambda n: 7)
+    (3, 1, 0)
+    """
+    try:
+        near, far = bits(2**12), bits(2**20)
+    except InputError:
+        return None
+    if not near or not far or near <= 0 or far <= 0:
+        return None
+    slope = math.log2(far / near) / 8
+    if slope < 0.01:
+        return 0
+    return 1 if slope < 0.3 else 2 if slope < 0.95 else 3 if slope < 1.5 else 4

@@ -1,0 +1,126 @@
+"""Lower bounds as data: a registry of theorems, each an inequality on a Size with its constants and its hypotheses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.errors import InputError, UnknownError
+from separatrix.core.guarantee import PROVED
+from separatrix.core.registry import Registry
+from separatrix.core.size import Precision, Size
+from separatrix.core.task import Task
+
+STATE = (
+    "all bits carried from one position to the next: state numbers x stored bits of each (exponent and sign included), "
+    "summed over layers; any transition, one pass over the tokens"
+)
+MESSAGE = (
+    "H (m + d_v + 1) p: query, self-score and self-value of each head, p the stored bits of one of these numbers; one "
+    "attention layer, answers a function of what attention returns (no residual path), all else known to both sides"
+)
+WIDTH = "units of the first layer, which is linear in the real parts; exact arithmetic"
+MOST_POSITIONS = 2**20  # of one input that the kernel opens
+MOST_ENTRIES = 2**26  # of one array of evidence
+T = TypeVar("T", bound=Task)
+_STORED = {53: 64, 24: 32, 11: 16, 8: 16}  # significand bits of IEEE formats and bfloat16 -> bits at rest
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A theorem: every model of family `arch` that computes `task` at length n has `measure` >= bits(task, n).
+
+    Attributes:
+        name: registry name. task, arch: names. source: paper and theorem.
+        expression: the bound as a formula in N, for people.
+        measure: `state`, `message` or `width`; for `width` the amount is a number of units.
+        merge: what is counted, at which precision, under which hypotheses.
+        bits: (task, n) -> the amount; a formula, usable at any n; 0 where it says nothing.
+        certificate: (task, n) -> a certificate for the kernel; UnknownError where none can be made.
+        violated: (size, amount) -> whether a model of that size is ruled out; open components rule nothing out.
+        vacuous: (task, n) -> a sentence where the bound says nothing, else None.
+    """
+
+    name: str
+    task: str
+    arch: str
+    source: str
+    expression: str
+    measure: str
+    merge: str
+    bits: Callable[[Task, int], float]
+    certificate: Callable[[Task, int], Certificate]
+    violated: Callable[[Size, float], bool]
+    vacuous: Callable[[Task, int], str | None]
+
+
+registry: Registry[Bound] = Registry("bound")
+
+
+def bounds_for(task_name: str, arch: str) -> list[Bound]:
+    """The bounds on a task by a family, in order of registration."""
+    return [bound for _, bound in registry.items() if (bound.task, bound.arch) == (task_name, arch)]
+
+
+def stored_bits(precision: Precision) -> int | None:
+    """Bits at rest of one number; None for a float format whose exponent is not known."""
+    return _STORED.get(precision.bits) if precision.kind == "float" else precision.bits
+
+
+def state_violated(size: Size, bits: float) -> bool:
+    """Whether the state is too small. A float format without a known exponent is read as B bits in all."""
+    if size.state_numbers is None or size.precision is None:
+        return False
+    return size.state_numbers * (stored_bits(size.precision) or size.precision.bits) < bits
+
+
+def message_violated(size: Size, bits: float) -> bool:
+    """Whether H (m + d_v + 1) p of a one-layer model is too small."""
+    if size.layers != 1 or size.precision is None or (p := stored_bits(size.precision)) is None:
+        return False
+    if size.heads is None or size.key_width is None or size.value_width is None:
+        return False
+    return size.heads * (size.key_width + size.value_width + 1) * p < bits
+
+
+def width_violated(size: Size, units: float) -> bool:
+    """Whether the first layer is too narrow."""
+    return size.width is not None and size.width < units
+
+
+def below(value: float) -> float:
+    """A float below a real number that floats computed to 40 bits."""
+    return value * (1.0 - 2.0**-40)
+
+
+def log2_sum(sizes: dict[int, int]) -> float:
+    """sum of count * log2(size), from below; exact when every size is a power of two."""
+    exact = all(size & (size - 1) == 0 for size in sizes)
+    total = math.fsum(count * math.log2(size) for size, count in sizes.items())
+    return total if exact else below(total)
+
+
+def certificate(
+    task: Task, n: int, kind: str, arch: str, measure: str, bound: float, evidence: dict[str, Any], **arrays: np.ndarray
+) -> Certificate:
+    """A certificate that every model of family `arch` needs `bound` of `measure`."""
+    claim = Claim(task.name, task.parameters(), n, "needs", arch=arch, measure=measure, bound=float(bound).hex())
+    return Certificate(kind, claim, PROVED, task.source_sha256(), evidence, arrays)
+
+
+def need(condition: bool, message: str) -> None:
+    """UnknownError with `message` unless the condition holds: the theorem stands, evidence of that size is not made."""
+    if not condition:
+        raise UnknownError(message)
+
+
+def of_kind(kind: type[T], task: Task) -> T:
+    """`task`, if it is of class `kind`; InputError otherwise."""
+    if not isinstance(task, kind):
+        raise InputError(f"this bound is about {kind.name}, not {task.name}")
+    return task

@@ -1,0 +1,64 @@
+"""Index lookup by recurrent models: the state after the last symbol holds every symbol."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from separatrix.cannot.bound import (
+    MOST_ENTRIES,
+    MOST_POSITIONS,
+    STATE,
+    Bound,
+    certificate,
+    log2_sum,
+    need,
+    of_kind,
+    registry,
+    state_violated,
+)
+from separatrix.core.certificate import Certificate
+from separatrix.core.task import Task
+from separatrix.tasks.index_lookup import IndexLookup
+
+
+def recurrent_bits(task: Task, n: int) -> float:
+    """N log2 |Sigma|, which is exact: the state that stores all symbols attains it up to rounding."""
+    return log2_sum({of_kind(IndexLookup, task).symbols: n})
+
+
+def recurrent_certificate(task: Task, n: int) -> Certificate:
+    """Every position may hold every symbol; Bob's index i reads position i."""
+    k = of_kind(IndexLookup, task).symbols
+    need(n < MOST_POSITIONS and n * k <= MOST_ENTRIES, f"a certificate for N = {n} and {k} symbols is too large")
+    return certificate(
+        task,
+        n,
+        "coordinates",
+        "rnn",
+        "state",
+        recurrent_bits(task, n),
+        {"cut": n},
+        positions=np.arange(n),
+        offsets=np.arange(n + 1) * k,
+        symbols=np.tile(np.arange(k), n),
+        fillers=np.zeros(n, dtype=np.int64),
+        suffixes=k + np.arange(n)[:, None],
+        queries=np.full(n, n),
+    )
+
+
+registry.register("index-lookup-recurrent")(
+    Bound(
+        name="index-lookup-recurrent",
+        task="index-lookup",
+        arch="rnn",
+        source="Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 3 (binary symbols; any alphabet by the same argument)",
+        expression="N log₂|Σ|",
+        measure="state",
+        merge=STATE,
+        bits=recurrent_bits,
+        certificate=recurrent_certificate,
+        violated=state_violated,
+        vacuous=lambda task, n: None,
+    )
+)

@@ -1,0 +1,17 @@
+"""The command-line application; each command stands in a file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from separatrix.cli import ask, atlas, bound, build, certify, check, listing
+
+app = typer.Typer(
+    name="separatrix",
+    help="Ask what an architecture of a given size can compute, and get a witness either way.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (atlas, ask, build, certify, check, bound, listing):
+    module.register(app)

@@ -1,0 +1,81 @@
+"""separatrix atlas: the table of verdicts, charts, certificates, page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from separatrix.cli.options import DryRun, Json, lines, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def atlas(
+        preset: Annotated[str, typer.Option(help="quick (minutes) or full (hours).")] = "quick",
+        out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("separatrix-out/atlas"),
+        workers: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
+        """Build witnesses, certify them, compute bounds, re-check every certificate, and write the page.
+
+        Finished certificates in the output folder are re-checked, not redone, so that an interrupted run goes on.
+        """
+        from separatrix.atlas.cost import estimate
+        from separatrix.atlas.run import Result, plan, run
+        from separatrix.atlas.write import write_atlas
+        from separatrix.can import registry
+        from separatrix.core.jobs import default_workers
+
+        planned = plan(preset, out)
+        count = workers or default_workers()
+        if dry_run:
+            rows = [estimate(registry.get(j.name), j.make_task(), j.n) for j in planned if j.kind == "witness"]
+            total = 2 * sum(row.seconds for row in rows) / count  # certified once, re-checked once
+            if as_json:
+                print_json({"jobs": len(planned), "seconds": total, "estimates": [row.to_json() for row in rows]})
+            else:
+                lines(str(row) for row in rows)
+                lines([f"{len(planned)} jobs, about {total:.3g} s on {count} cores"])
+            return
+        if as_json or not sys.stderr.isatty():
+            results = run(planned, count)
+        else:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+                job = bar.add_task("starting", total=len(planned))
+
+                def step(result: Result) -> None:
+                    bar.update(job, advance=1, description=f"{result.job.name} N = {result.job.n}")
+
+                results = run(planned, count, step)
+        summary = write_atlas(results, out)
+        if as_json:
+            print_json(summary)
+        else:
+            _table(results)
+            accepted = sum(bool(r.guarantee) for r in results)
+            lines([f"{accepted} of {len(results)} certificates accepted by the kernel", f"page: {out / 'index.html'}"])
+        raise typer.Exit(0 if all(r.guarantee for r in results) else 3)
+
+
+def _table(results: list) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "N", "what", "bits across the cut", "guarantee", "check", box=None, pad_edge=False)
+    for result in results:
+        bits = "" if result.bits is None else f"{result.bits:,.0f}"
+        word = "can: " if result.job.kind == "witness" else "needs: "
+        name = word + result.job.name + (f" ({result.job.semantics})" if result.job.semantics else "")
+        verdict = result.guarantee or result.sentence
+        table.add_row(result.job.task, f"{result.job.n:,}", name, bits, verdict, f"{result.check_seconds:.2f} s")
+    Console().print(table)

@@ -1,0 +1,59 @@
+"""separatrix bound: lower bounds with their certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from separatrix.cli.options import OPEN, Json, N, Out, Settings, lines, print_json, read_task, telling
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command(context_settings=OPEN)
+    def bound(
+        context: typer.Context,
+        task: Annotated[str, typer.Argument(help="Task name.")],
+        n: N,
+        arch: Annotated[str, typer.Option(help="Architecture that is bounded.")],
+        settings: Settings = None,
+        out: Out = None,
+        as_json: Json = False,
+    ) -> None:
+        """The best lower bound for this task and architecture, with a certificate. Exit code 3 if there is none."""
+        from separatrix.atlas.evidence import state_bound
+        from separatrix.cannot import bounds_for
+        from separatrix.core.families import family
+
+        problem = read_task(task, settings, context.args)
+        problem.domain(n)
+        folder = out or Path(f"separatrix-out/bound-{task}-n{n}")
+        floors = []
+        with telling(as_json) as progress:
+            for one in bounds_for(problem.name, family(arch).bounds_of):
+                progress(one.name)
+                floors.append(state_bound(one, problem, n, folder / one.name))
+        biting = [floor for floor in floors if floor.vacuous is None]
+        best = max(biting, key=lambda floor: (floor.certificate is not None, floor.bits), default=None)
+        if as_json:
+            print_json(
+                {
+                    "bits": best.bits if best else None,
+                    "guarantee": best.guarantee if best else None,
+                    "certificate": str(best.certificate) if best and best.certificate else None,
+                    "lower_bounds": [floor.to_json() for floor in floors],
+                }
+            )
+        else:
+            for floor in floors:
+                lines([f"{floor.bound}: {floor.measure} >= {floor.expression} = {floor.bits:,.6g} ({floor.guarantee})"])
+                lines([f"  {floor.sentence if floor.vacuous is None else 'no bound bites: ' + floor.vacuous}"])
+                lines([f"  {floor.source}; counted as {floor.merge}"])
+                if floor.certificate is not None:
+                    lines([f"  certificate: {floor.certificate}"])
+            if not floors:
+                lines([f"no lower bound is known here for {task} by {arch}; that says nothing about the task"])
+        raise typer.Exit(0 if best else 3)

@@ -1,0 +1,80 @@
+"""separatrix certify: prove or refute a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from separatrix.cli.options import OPEN, DryRun, Json, N, Out, Settings, lines, print_json, read_task, telling
+
+EXIT = {"proved": 0, "refuted": 1, "unknown": 3}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command(context_settings=OPEN)
+    def certify(
+        context: typer.Context,
+        model: Annotated[Path, typer.Argument(help="Model folder: model.safetensors and config.json.")],
+        task: Annotated[str, typer.Option(help="Task that the model should compute.")],
+        n: N,
+        semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24, float:24,tree")] = "real",
+        method: Annotated[str, typer.Option(help="auto, or a prover of `separatrix list provers`.")] = "auto",
+        settings: Settings = None,
+        out: Out = None,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
+        """Prove the model right on every input, or find an input on which it errs.
+
+        Exit code 0 proved, 1 refuted, 3 unknown. The certificate goes beside the model (or to -o, with a copy of it).
+        """
+        from separatrix.atlas.cost import certify_seconds
+        from separatrix.core.semantics import Semantics
+        from separatrix.models import Model
+        from separatrix.verify import provers
+
+        problem = read_task(task, settings, context.args)
+        arithmetic = Semantics.parse(semantics)
+        loaded = Model.load(model)
+        problem.domain(n)
+        if dry_run:
+            seconds = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
+            if as_json:
+                print_json({"seconds": seconds})
+            else:
+                lines([f"certify {model}: about {seconds:.3g} s"])
+            return
+        with telling(as_json) as progress:
+            progress(f"certifying {model.name or model}")
+            outcome = provers.certify(loaded, problem, n, arithmetic, method)
+        path = None
+        if outcome.certificate is not None:
+            folder = out or model
+            loaded.save(folder)
+            path = outcome.certificate.write(folder, f"{outcome.verdict}-{task}-n{n}")
+        failing = None
+        if outcome.counterexample is not None:
+            tokens, query = outcome.counterexample
+            failing = {"tokens": tokens.tolist(), "query": query, "shown": problem.show(tokens)}
+        if as_json:
+            print_json(
+                {
+                    "verdict": outcome.verdict,
+                    "certificate": None if path is None else str(path),
+                    "counterexample": failing,
+                    "sentence": outcome.sentence,
+                    "seconds": outcome.seconds,
+                }
+            )
+        else:
+            lines([f"{outcome.verdict}: {outcome.sentence}"])
+            if failing is not None:
+                lines([f"  input: {failing['shown']}"])
+            if path is not None:
+                lines([f"  certificate: {path}"])
+            lines([f"  {outcome.seconds:.2f} s"])
+        raise typer.Exit(EXIT[outcome.verdict])

@@ -1,0 +1,94 @@
+"""The architecture that people train: one softmax layer on learned token and position vectors, and its first weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from separatrix.core.arch import Arch, Attention, PointerSet, Readout, Table
+from separatrix.core.domain import PointerSets, RealAnswer
+from separatrix.core.errors import InputError
+from separatrix.core.shapes import tensor_shapes
+from separatrix.core.task import Task
+from separatrix.models.model import Model
+
+
+def one_layer(
+    task: Task,
+    n: int,
+    width: int,
+    heads: int = 1,
+    *,
+    key_width: int | None = None,
+    value_width: int | None = None,
+    residual: bool = False,
+    blank: bool = False,
+) -> Arch:
+    """One attention layer with scale 1 / sqrt(key_width), then the read-out; no feed-forward part.
+
+    Symbols are read from a table with learned positions. Pointer sets are read as (z ; key ; sum of the keys pointed
+    at), with keys of width (width - dim) / 2. key_width and value_width are per head, width // heads by default.
+
+    >>> from separatrix.tasks import make_task
+    >>> one_layer(make_task("index-lookup", {"symbols": 4}), 8, width=16).layers[0].scale
+    0.25
+    """
+    if width < 1 or heads < 1 or width < heads:
+        raise InputError(f"width = {width}, heads = {heads}; take at least one dimension a head")
+    domain, outputs = task.domain(n), task.outputs()
+    alphabet = domain.alphabets[0]
+    if isinstance(alphabet, PointerSets):
+        dim = domain.reals.dim if domain.reals else 0
+        if width <= dim or (width - dim) % 2:
+            raise InputError(f"width = {width}: {task.name} needs {dim} + 2 times the width of a pointer's key")
+        first = PointerSet(alphabet.size, domain.positions, dim, (width - dim) // 2, query="sum")
+    elif domain.reals is None:
+        first = Table(domain.vocabulary, domain.positions)
+    else:
+        raise InputError(f"{task.name} has symbols and real parts; no standard model reads both")
+    m, v = key_width or width // heads, value_width or width // heads
+    attention = Attention(heads, m, v, scale=1.0 / math.sqrt(m), residual=residual)
+    if isinstance(outputs, RealAnswer):
+        readout = Readout(outputs.dim, "reals")
+    else:
+        readout = Readout(outputs.k)
+    arch = Arch(width, first, (attention,), readout, blank)
+    arch.check()
+    return arch
+
+
+def initialise(arch: Arch, rng: np.random.Generator, dtype: type = np.float32) -> Model:
+    """Random first weights: stored vectors have unit entries, matrices keep the variance, biases are 0.
+
+    Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for name, shape in tensor_shapes(arch).items():
+        drawn = rng.standard_normal(shape)
+        if name.endswith("temperature"):
+            drawn = np.ones(shape)
+        elif name.endswith("bias"):
+            drawn = np.zeros(shape)
+        elif not name.startswith("embed."):
+            drawn = drawn / math.sqrt(shape[-2])
+        tensors[name] = np.asarray(drawn, dtype=dtype)
+    return Model(arch, tensors)
+
+
+def require_fit(task: Task, n: int, arch: Arch) -> None:
+    """Raises InputError unless the model reads the task's inputs of length n and gives answers of its kind."""
+    domain, outputs, first = task.domain(n), task.outputs(), arch.first
+    if isinstance(first, Table):
+        reads = first.vocabulary >= domain.vocabulary and domain.reals is None and domain.vocabulary > 0
+    elif isinstance(first, PointerSet):
+        alphabet = domain.alphabets[0]
+        reads = isinstance(alphabet, PointerSets) and first.pointers == alphabet.size
+        reads = reads and domain.reals is not None and first.reals == domain.reals.dim
+    else:
+        reads = domain.reals is not None and first.reals == domain.reals.dim
+    if not reads or (first.positions and first.positions < domain.positions):
+        raise InputError(f"the architecture's first map does not read {task.name} at n = {n}; see learn.one_layer")
+    asked = (outputs.dim, "reals") if isinstance(outputs, RealAnswer) else (outputs.k, "argmax")
+    if (arch.readout.outputs, arch.readout.decision) != asked:
+        raise InputError(f"{task.name} asks for {asked[0]} outputs by {asked[1]}; the read-out is {arch.readout}")

@@ -1,0 +1,128 @@
+"""The torch form of a transformer: the same tensors under the same names, differentiable, on any device.
+
+Line by line the counterpart of `models.evaluate`, which stays the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Table
+from separatrix.core.errors import InputError
+from separatrix.core.shapes import tensor_shapes
+from separatrix.models.nets.pointers import pointer_queries
+
+
+class Transformer(nn.Module):
+    """An `Arch` with one parameter for each tensor of `core.shapes`.
+
+    Attributes:
+        arch: the architecture, unchanged.
+        names: stored tensor name -> parameter name (torch allows no dots in the latter).
+    """
+
+    def __init__(self, arch: Arch, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the tensors as they are, dtypes included; integer tensors become parameters without gradient.
+
+        Raises InputError for a moment-curve first map and for missing, unknown or misshapen tensors.
+        """
+        super().__init__()
+        first = arch.first
+        if isinstance(first, PointerSet) and "moment" in (first.keys, first.query):
+            raise InputError(
+                "moment-curve keys are exact integers of any size, which torch does not have; "
+                "evaluate this model with separatrix.models.evaluate"
+            )
+        shapes = tensor_shapes(arch)
+        if wrong := sorted(set(shapes) ^ set(tensors)):
+            raise InputError(f"tensors {', '.join(map(repr, wrong))} are unknown or missing for this architecture")
+        self.arch = arch
+        self.names = {name: name.replace(".", "__") for name in shapes}
+        for name, shape in shapes.items():
+            tensor = tensors[name]
+            if tuple(tensor.shape) != shape:
+                raise InputError(f"tensor {name!r} has shape {tuple(tensor.shape)}; the architecture asks for {shape}")
+            self.register_parameter(self.names[name], nn.Parameter(tensor, tensor.is_floating_point()))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What `forward` computes in: float32 when every floating parameter is, float64 otherwise."""
+        kinds = {p.dtype for p in self.parameters() if p.is_floating_point()}
+        return torch.float32 if kinds == {torch.float32} else torch.float64
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def forward(self, tokens: Tensor, reals: Tensor | None = None, queries: Sequence[int] | None = None) -> Tensor:
+        """Outputs before any argmax.
+
+        Args:
+            tokens: (batch, positions) ids, or (batch, positions, q) pointers; integers.
+            reals: (batch, positions, dim), where the model reads real parts.
+            queries: positions to read out; all by default.
+
+        Returns:
+            (batch, queries, outputs) in `self.dtype`.
+        """
+        x = self._embed(tokens, reals)
+        everywhere = torch.arange(x.shape[1], device=x.device)
+        wanted = everywhere[: tokens.shape[1]] if queries is None else torch.tensor(list(queries), device=x.device)
+        last = len(self.arch.layers) - 1
+        for i, layer in enumerate(self.arch.layers):
+            at = wanted if i == last else everywhere
+            kept = x[:, at]
+            out = self._attend(i, layer, x, at) if isinstance(layer, Attention) else self._feed(i, layer, kept)
+            x = out + kept if layer.residual else out
+        return x @ self._tensor("readout.weight") + self._tensor("readout.bias")
+
+    def _tensor(self, name: str) -> Tensor:
+        return self.get_parameter(self.names[name]).to(self.dtype)
+
+    def _embed(self, tokens: Tensor, reals: Tensor | None) -> Tensor:
+        """(batch, positions [+ 1 for the blank], width)."""
+        first, length = self.arch.first, tokens.shape[1]
+        if isinstance(first, Table):
+            x = self._tensor("embed.token")[tokens]
+            if first.positions:
+                x = x + self._rows("embed.position", length)
+        elif reals is None:
+            raise InputError("this model reads real parts, and none were given")
+        elif isinstance(first, Linear):
+            x = reals.to(self.dtype) @ self._tensor("embed.linear") + self._rows("embed.position", length)
+        else:
+            keys = self._tensor("embed.keys")
+            own = self._rows("embed.keys", length).expand(len(tokens), -1, -1)
+            queries = pointer_queries(first, keys, tokens) * self._tensor("embed.temperature")
+            x = torch.cat([reals.to(self.dtype), own, queries], dim=2)
+        if self.arch.blank:
+            x = torch.cat([x, self._tensor("embed.blank").expand(len(x), 1, -1)], dim=1)
+        return x
+
+    def _rows(self, name: str, length: int) -> Tensor:
+        table = self._tensor(name)
+        if length > len(table):
+            raise InputError(f"the input has {length} positions; the model has {len(table)}")
+        return table[:length]
+
+    def _attend(self, i: int, layer: Attention, x: Tensor, at: Tensor) -> Tensor:
+        """(batch, queries, width): what the heads write at the positions `at` of the stream x."""
+        q = torch.einsum("bqd,hdm->bhqm", x[:, at], self._tensor(f"layers.{i}.query"))
+        k = torch.einsum("bjd,hdm->bhjm", x, self._tensor(f"layers.{i}.key"))
+        scores = (q @ k.transpose(2, 3)) * layer.scale
+        if layer.mask == "causal":
+            later = torch.arange(x.shape[1], device=x.device) > at[:, None]
+            scores = scores.masked_fill(later, -torch.inf)
+        values = torch.einsum("bjd,hdv->bhjv", x, self._tensor(f"layers.{i}.value"))
+        heads = torch.softmax(scores, dim=3) @ values
+        return torch.einsum("bhqv,hvd->bqd", heads, self._tensor(f"layers.{i}.output"))
+
+    def _feed(self, i: int, layer: FeedForward, x: Tensor) -> Tensor:
+        """(batch, queries, width): what the hidden layer writes."""
+        assert layer.activation == "relu"
+        hidden = torch.relu(x @ self._tensor(f"layers.{i}.in") + self._tensor(f"layers.{i}.in_bias"))
+        return hidden @ self._tensor(f"layers.{i}.out") + self._tensor(f"layers.{i}.out_bias")
