@@ -21,8 +21,9 @@ STATE = (
     "summed over layers; any transition, one pass over the tokens"
 )
 MESSAGE = (
-    "H (m + d_v + 1) p: query, self-score and self-value of each head, p the stored bits of one of these numbers; one "
-    "attention layer, answers a function of what attention returns (no residual path), all else known to both sides"
+    "H (m + d_v + 1) p: query, self-score and self-value of each head, p all bits of one of these computed numbers (of "
+    "fixed point, an accumulator or a known float format; bits of weights at rest do not bound them); one attention "
+    "layer without a residual path; with one, each head's output counts too: H (m + 2 d_v + 1) p, which `violated` uses"
 )
 WIDTH = "units of the first layer, which is linear in the real parts; exact arithmetic"
 MOST_POSITIONS = 2**20  # of one input that the kernel opens
@@ -80,12 +81,13 @@ def state_violated(size: Size, bits: float) -> bool:
 
 
 def message_violated(size: Size, bits: float) -> bool:
-    """Whether H (m + d_v + 1) p of a one-layer model is too small."""
-    if size.layers != 1 or size.precision is None or (p := stored_bits(size.precision)) is None:
+    """Whether a one-layer model is too small, with or without a residual path: H (m + 2 d_v + 1) p < bits."""
+    if size.layers != 1 or size.precision is None or size.precision.kind == "stored":
         return False
     if size.heads is None or size.key_width is None or size.value_width is None:
         return False
-    return size.heads * (size.key_width + size.value_width + 1) * p < bits
+    p = stored_bits(size.precision)
+    return p is not None and size.heads * (size.key_width + 2 * size.value_width + 1) * p < bits
 
 
 def width_violated(size: Size, units: float) -> bool:

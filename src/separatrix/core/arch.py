@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -123,6 +124,8 @@ class Arch:
         for layer in self.layers:
             if isinstance(layer, Attention):
                 sizes += [layer.heads, layer.key_width, layer.value_width]
+                if not math.isfinite(layer.scale):
+                    raise InputError(f"the scale {layer.scale} of an attention layer in the config is not finite")
             else:
                 sizes.append(layer.hidden)
         if min(sizes) < 1 or max(sizes) > 2**31:
@@ -174,7 +177,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         name = value.get("kind") if isinstance(value, dict) else None
         for option in get_args(kind):
-            if get_type_hints(option)["kind"] == Literal[name]:
+            if isinstance(name, str) and get_type_hints(option)["kind"] == Literal[name]:
                 return _decode(option, value, where)
         raise InputError(f"{where}: kind {name!r} is not known")
     if origin is Literal:

@@ -12,6 +12,7 @@ import numpy as np
 
 from separatrix.core.errors import InputError, RejectedError
 from separatrix.core.files import (
+    MAX_JSON_BYTES,
     canonical_json,
     read_bytes,
     sha256,
@@ -97,10 +98,10 @@ class Certificate:
 
         Soundness never rests on the hashes: they catch accidents.
         """
-        data = read_bytes(path)
+        data = read_bytes(path, MAX_JSON_BYTES)
         content = strict_json(data, path.name)
         where = path.name
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if not isinstance(content, dict) or type(content.get("format")) is not int or content["format"] != FORMAT:
             raise InputError(f"{where}: not a certificate of format {FORMAT}")
         keys = {
             "format",
@@ -150,7 +151,7 @@ class Certificate:
 
 def plain_name(name: str) -> str:
     """`name`, if it is a file of the same folder; a path that leads elsewhere is an InputError."""
-    if not name or name != Path(name).name or name in (".", "..") or "\x00" in name or "\\" in name:
+    if not name or name != Path(name).name or name in (".", "..") or not name.isprintable() or "\\" in name:
         raise InputError(f"file name {name!r} must name a file in the certificate's own folder")
     return name
 
@@ -158,7 +159,7 @@ def plain_name(name: str) -> str:
 def read_model_files(reference: ModelReference, folder: Path) -> tuple[Mapping[str, Any], dict[str, np.ndarray]]:
     """The config and the tensors that a certificate refers to; RejectedError where a hash differs."""
     weights = read_bytes(folder / plain_name(reference.weights))
-    config = read_bytes(folder / plain_name(reference.config))
+    config = read_bytes(folder / plain_name(reference.config), MAX_JSON_BYTES)
     for name, data, digest in (
         (reference.weights, weights, reference.weights_sha256),
         (reference.config, config, reference.config_sha256),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,8 +66,11 @@ def strict_json(data: bytes, name: str) -> Any:
 def read_bytes(path: Path, limit: int = MAX_TENSOR_BYTES) -> bytes:
     """The file's bytes; a missing, unreadable or oversized file is an InputError."""
     try:
-        if path.stat().st_size > limit:
-            raise InputError(f"{path}: {path.stat().st_size} bytes; at most {limit} are read")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: not a regular file")
+        if status.st_size > limit:
+            raise InputError(f"{path}: {status.st_size} bytes; at most {limit} are read")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
@@ -74,7 +78,7 @@ def read_bytes(path: Path, limit: int = MAX_TENSOR_BYTES) -> bytes:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes to a neighbour and renames; on failure (a full disk) nothing is left under the final name."""
-    temporary = None
+    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -84,10 +88,12 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        temporary = None
     except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); nothing was changed") from None
+    finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); nothing was changed") from None
 
 
 def tensors_to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:

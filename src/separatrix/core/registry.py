@@ -42,6 +42,8 @@ class Registry(Generic[T]):
         """The value under `name`; raises InputError that suggests the nearest names."""
         if name in self._entries:
             return self._entries[name]
+        if len(name) > 100:
+            raise InputError(f"unknown {self.kind} {name[:40]!r}.. ({len(name)} characters)")
         near = difflib.get_close_matches(name, self._entries, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self._entries) or 'none'}"
         raise InputError(f"unknown {self.kind} {name!r}; {hint}")

@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from separatrix.core.errors import InputError
 
 
@@ -48,6 +50,12 @@ class FloatSpec:
             return math.inf
         return (2.0 - 2.0 ** (1 - self.bits)) * 2.0**self.greatest_exponent
 
+    def is_tiny(self, values: np.ndarray | float) -> np.ndarray:
+        """1.0 where a number at rest may underflow (nonzero and below the least normal number), 0.0 elsewhere."""
+        size = np.abs(np.asarray(values, dtype=np.float64))
+        least = 0.0 if self.least_exponent is None else 2.0**self.least_exponent
+        return ((size > 0) & (size < least)).astype(np.float64)
+
     def depth(self, terms: int) -> int:
         """Roundings that one term of a sum of `terms` numbers can meet."""
         if terms <= 1:
@@ -82,8 +90,8 @@ class Semantics:
         """
         if text == "real":
             return cls(text, None)
-        name, _, order = text.partition(",")
-        if order not in ("", "tree"):
+        name, comma, order = text.partition(",")
+        if comma and order != "tree":
             raise InputError(f"semantics {text!r}: after the comma only `tree` is known")
         if name in NAMED:
             base = NAMED[name]

@@ -109,6 +109,6 @@ def _read(task: str, name: str, kind: type, value: Any) -> Any:
                 return int(value)
             if kind is float:
                 return float.fromhex(value) if "0x" in value else float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise InputError(f"task {task}: {name} = {value!r} is not of type {kind.__name__}")

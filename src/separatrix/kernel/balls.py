@@ -37,7 +37,7 @@ class Ball:
         """Radius 0; integers must be below 2^53 to be floats."""
         given = np.asarray(values)
         mid = given.astype(np.float64)
-        if given.dtype.kind in "iu" and np.any(np.abs(mid) > 2.0**53):
+        if given.dtype.kind in "iu" and np.any(np.abs(mid) >= 2.0**53):  # 2^53 + 1 rounds to 2^53
             return cls(mid, np.full(mid.shape, np.inf))
         return cls(mid, np.zeros(mid.shape))
 
@@ -64,7 +64,9 @@ class Ball:
         terms = self.mid.shape[-1]
         mid = self.mid @ other.mid
         size, spread = np.abs(self.mid), np.abs(other.mid)
-        rad = size @ (spread * gamma(terms) + other.rad)
+        rad = (size @ spread) * gamma(terms)  # not size @ (spread * gamma): that could underflow and then be magnified
+        if other.rad.any():
+            rad = rad + size @ other.rad
         if self.rad.any():
             rad = rad + self.rad @ (spread + other.rad)
         touched = ((size > 0) | (self.rad > 0)).astype(np.float64) @ ((spread > 0) | (other.rad > 0)).astype(np.float64)

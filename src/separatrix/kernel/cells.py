@@ -31,10 +31,11 @@ def margins_low(
     const = layer.bias if layer.skip is None else layer.bias + (row.rows[:1] @ layer.skip)[0]
     name = (labels.tobytes(), const.mid.tobytes(), const.rad.tobytes())
     margin = tables.margins(name, labels, const)  # (A, k, S)
-    own = (row.rows @ layer.logits + const).pairs(labels).low  # (A, k, singles)
-    loss = Loss.of(rounding, layer, tables, row, query, labels) if rounding else None
+    own = (layer.read(row.rows) + const).pairs(labels).low  # (A, k, singles)
+    loss = Loss.of(rounding, layer, tables, row, query, int(group.token), labels) if rounding else None
     if loss is not None:
-        margin = margin - Ball.exact(loss.sign)
+        name = (*name, *loss.key)
+        margin = tables.shrunk(name, margin, loss.sign)
         own = own - loss.underflow
     own = times_low(*row.e_single, own)
     if loss is not None:
@@ -70,14 +71,11 @@ def _zone(
     e_low, e_high = (e[symbols] for e in row.e_sign)
     place_low, place_high = (e[free] for e in row.e_place)
     if tables.position_free:
-        key = None if loss is not None else (*name, e_low.tobytes(), e_high.tobytes(), symbols.tobytes())
-        least = tables.memo.get(key) if key else None
-        if least is None:
-            least = times_low(e_low, e_high, margin.low[:, :, symbols]).min(axis=2)
-            if key:
-                tables.memo.clear()
-                tables.memo[key] = least
-        total = times_low(sum_low(place_low), sum_high(place_high), least)
+        key = (*name, e_low.tobytes(), e_high.tobytes(), symbols.tobytes())
+        if key not in tables.memo:
+            tables.memo.clear()
+            tables.memo[key] = times_low(e_low, e_high, margin.low[:, :, symbols]).min(axis=2)
+        total = times_low(sum_low(place_low), sum_high(place_high), tables.memo[key])
     else:
         terms = np.empty((len(free), *margin.mid.shape[:2]))
         for i, j in enumerate(free):

@@ -3,7 +3,7 @@
 Alice holds the positions before the cut: used position p any symbol of a set A_p, every other one a fixed filler. For
 each p the evidence names Bob's tokens y_p and a scored position of his. If on the whole product of the sets the answer
 at (x, y_p) depends on x_p alone, and injectively, then different x have different rows: prod |A_p| rows, and a
-recurrent model carries sum log2 |A_p| bits across the cut (Yao 1979; index lookup: Bhattamishra et al. 2024, Theorem 3).
+recurrent model carries sum log2 |A_p| bits across the cut (index lookup: Bhattamishra et al. 2024, Theorem 3).
 Labels are read off the task's cells: a cell that contains every such input with x_p = s carries the answer for s.
 """
 
@@ -44,7 +44,7 @@ def check(case: Case) -> str:
     require(claim, amount, "bits")
     return (
         f"every recurrent model (any transition, one pass) that answers {case.where} right at the positions from {cut} "
-        f"on carries at least {shown(claim)} bits across that cut ({used} coordinates that Bob can read)"
+        f"on carries at least {shown(claim)} bits across that cut (coordinates that Bob can read: {used})"
     )
 
 

@@ -19,7 +19,7 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError
 from separatrix.core.guarantee import PROVED, Guarantee
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
-from separatrix.kernel import coordinates, exhaustive, separable
+from separatrix.kernel import communication, coordinates, exhaustive, pointer_rows, rank_bound, separable, swap_rows
 from separatrix.kernel.case import Case
 from separatrix.tasks import make_task
 
@@ -37,7 +37,11 @@ KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
+    "communication": Kind("needs", communication.check),
     "coordinates": Kind("needs", coordinates.check),
+    "swap-rows": Kind("needs", swap_rows.check),
+    "pointer-rows": Kind("needs", pointer_rows.check),
+    "first-layer-rank": Kind("needs", rank_bound.check),
 }
 TRUSTED = ("kernel", "core", "the task's file")
 

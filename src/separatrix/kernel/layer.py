@@ -39,6 +39,7 @@ class Layer:
     skip: Ball | None
     bias: Ball
     scale: float
+    memo: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # see `scores`
 
     @classmethod
     def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int) -> Layer:
@@ -80,6 +81,13 @@ class Layer:
         x = Ball(x.mid, np.where(_sum_is_exact(self.token.mid[rows], self.position.mid[position]), 0.0, x.rad))
         return x, ((x @ self.query) * Ball.exact(np.float64(self.scale))) @ Ball(self.key.mid.T, self.key.rad.T)
 
+    def read(self, rows: Ball) -> Ball:
+        """What rows of the stream add to the logits; columns that add exactly nothing are left out of the sum."""
+        active = np.flatnonzero(((self.logits.mid != 0) | (self.logits.rad != 0)).any(axis=1))
+        if len(active) == len(self.logits.mid):
+            return rows @ self.logits
+        return rows[:, active] @ self.logits[active]
+
 
 def _sum_is_exact(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Where a + b needs no rounding because one of the two is zero."""
@@ -99,12 +107,14 @@ class Tables:
     position_free: bool
     memo: dict[object, Any] = field(default_factory=dict)  # the last least margins: most rows share them
     margin_memo: dict[object, Ball] = field(default_factory=dict)
+    shrunk_memo: dict[object, Ball] = field(default_factory=dict)
+    loss_memo: dict[object, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # see `Loss`
 
     @classmethod
     def of(cls, layer: Layer, used: np.ndarray) -> Tables:
         """Tables for the sorted symbol ids `used`."""
-        position = layer.position @ layer.logits
-        return cls(used, layer.token[used] @ layer.logits, position, bool(position.is_zero().all()))
+        position = layer.read(layer.position)
+        return cls(used, layer.read(layer.token[used]), position, bool(position.is_zero().all()))
 
     def margins(self, key: object, labels: np.ndarray, const: Ball) -> Ball:
         """(A, k, S) what a symbol at unit weight adds to logit[label] - logit[rival], constants included."""
@@ -113,18 +123,34 @@ class Tables:
             self.margin_memo[key] = (self.symbol_logits + const).pairs(labels)
         return self.margin_memo[key]
 
+    def shrunk(self, key: object, margin: Ball, loss: np.ndarray) -> Ball:
+        """The margins less what floating point may take; `key` names both."""
+        if key not in self.shrunk_memo:
+            self.shrunk_memo.clear()
+            self.shrunk_memo[key] = margin - Ball.exact(loss)
+        return self.shrunk_memo[key]
 
-def scores(table: Ball, functionals: Ball) -> Ball:
-    """(rows, g) scores <functionals[g], table[row]> of exact rows; error by columns, or by Cauchy-Schwarz when wide."""
+
+def scores(table: Ball, functionals: Ball, memo: dict[bytes, tuple[np.ndarray, np.ndarray]] | None = None) -> Ball:
+    """(rows, g) scores <functionals[g], table[row]> of exact rows; error by columns, or by Cauchy-Schwarz when wide.
+
+    `memo` keeps the active columns of one table, and the sizes of its rows, between calls.
+    """
     active = np.flatnonzero(((functionals.mid != 0) | (functionals.rad != 0)).any(axis=0))
     if not len(active):
         return Ball(*(np.zeros((len(table.mid), len(functionals.mid))) for _ in range(2)))
-    rows = table.mid if len(active) == table.mid.shape[1] else table.mid[:, active]
-    g = functionals[:, active]
-    mid = rows @ g.mid.T
-    spread = np.abs(g.mid) * gamma(len(active)) + g.rad
-    if len(active) <= NARROW:
-        return Ball(mid, up(np.abs(rows) @ spread.T, len(active)))
-    norms = up(np.sqrt(up((rows**2).sum(axis=1), len(active))))
+    g, key, narrow = functionals[:, active], active.tobytes(), len(active) <= NARROW
+    if memo is None or key not in memo:
+        rows = table.mid if len(active) == table.mid.shape[1] else table.mid[:, active]
+        sizes = np.abs(rows) if narrow else up(np.sqrt(up((rows**2).sum(axis=1), len(active))))
+        if memo is not None:
+            memo.clear()
+            memo[key] = rows, sizes
+    else:
+        rows, sizes = memo[key]
+    mid = g.mid @ rows.T  # one functional after the other in memory: they are used one at a time
+    spread = np.nextafter(np.abs(g.mid) * gamma(len(active)) + g.rad, np.inf)  # rows may magnify an underflow
+    if narrow:
+        return Ball(mid.T, up(spread @ sizes.T, len(active)).T)
     widths = up(np.sqrt(up((spread**2).sum(axis=1), len(active))))
-    return Ball(mid, up(norms[:, None] * widths[None, :]))
+    return Ball(mid.T, np.broadcast_to(up(widths * sizes.max(initial=0.0)), mid.T.shape))

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.domain import PointerSets, RealAnswer, Sequence
+from separatrix.core.domain import Sequence
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.case import Case
-from separatrix.kernel.needs import SLACK, cut_of, integers, log2_low, named_arrays, numbered, require_legal
+from separatrix.kernel.needs import SLACK, averages, cut_of, integers, log2_low, named_arrays, require_legal
 from separatrix.kernel.swap import coefficients
 
 MOST_WORK = 2**33  # coefficients that are evaluated
@@ -22,24 +22,20 @@ MOST_WORK = 2**33  # coefficients that are evaluated
 
 def amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
     """(cut, coordinates, bits) that the evidence shows."""
-    outputs = case.task.outputs()
-    pointers_only = all(isinstance(a, PointerSets) for a in numbered(domain.alphabets)[1])
-    if not isinstance(outputs, RealAnswer) or not pointers_only:
-        raise UnknownError("coordinates with real answers are checked for tokens that are pointer sets")
-    if domain.reals is None or not (domain.reals.kind == "ball" or domain.reals.low <= -1.0 <= 1.0 <= domain.reals.high):
-        raise UnknownError("the real parts of this task do not hold [-1, 1]")
+    sets, outputs = averages(case, domain)
     cut, levels = case.fields(cut=int, levels=int)
     cut_of(cut, domain)
     if not 2 <= levels <= 2**53:
         raise InputError(f"levels = {levels}; take 2 or more")
     named_arrays(case, "positions", "fillers", "suffix", "queries", "pointers")
     positions = integers(case, "positions", None)
-    fillers, suffix = integers(case, "fillers", cut, None), integers(case, "suffix", domain.positions - cut, None)
-    queries, pointers = integers(case, "queries", len(positions)), integers(case, "pointers", len(positions), None)
-    if not len(positions) or positions[0] < 0 or positions[-1] >= cut or (np.diff(positions) <= 0).any():
+    u, q, rest = len(positions), sets.size, domain.positions - cut
+    fillers, suffix = integers(case, "fillers", cut, q), integers(case, "suffix", rest, q)
+    queries, pointers = integers(case, "queries", u), integers(case, "pointers", u, q)
+    if not u or positions[0] < 0 or positions[-1] >= cut or (np.diff(positions) <= 0).any():
         raise InputError("positions must increase and lie before the cut")
-    if len(positions) * domain.positions > MOST_WORK:
-        raise UnknownError(f"{len(positions)} coordinates of {domain.positions} positions are too many to read")
+    if u * domain.positions > MOST_WORK:
+        raise UnknownError(f"{u} coordinates of {domain.positions} positions are too many to read")
     if not set(queries.tolist()) <= {q for q in case.task.queries(case.n) if q >= cut}:
         raise RejectedError("a query is not a scored position on Bob's side")
     require_legal(domain, 0, fillers[None], "fillers")
@@ -54,4 +50,4 @@ def amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
             raise RejectedError(f"the query at {query} for position {p} does not read exactly that used position")
         if not abs(Fraction(float(weights[p]))) - SLACK > least:
             raise RejectedError(f"position {p}: {levels} levels are not told apart within eps = {outputs.eps}")
-    return cut, len(positions), len(positions) * log2_low(levels)
+    return cut, u, u * log2_low(levels)

@@ -15,13 +15,14 @@ from separatrix.kernel.row import Row
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Losses of terms; all are upper bounds, non-negative.
+    """Losses of terms; all are upper bounds, non-negative. `key` names `sign` and `ceiling`, which rows share.
 
     sign (A, k, S): taken from the margin of a symbol at unit weight, underflow included.
     place (T,): e^{p_j} (e^{lambda_j} - 1). ceiling (A, k, S): what `place` is multiplied with.
     single (A, k, singles): taken from the terms of the singles. underflow: from every margin at unit weight.
     """
 
+    key: tuple[bytes, ...]
     sign: np.ndarray
     place: np.ndarray
     ceiling: np.ndarray
@@ -29,15 +30,18 @@ class Loss:
     underflow: float
 
     @classmethod
-    def of(cls, r: Rounding, layer: Layer, tables: Tables, row: Row, query: int, labels: np.ndarray) -> Loss:
+    def of(
+        cls, r: Rounding, layer: Layer, tables: Tables, row: Row, query: int, token: int, labels: np.ndarray
+    ) -> Loss:
         """The losses of one query row; RejectedError when the normaliser itself is not under control."""
-        x = row.rows[0]
-        size_x = np.abs(x.mid) + x.rad
+        # symbol and position are rounded before they are added, so their sizes count, not that of their sum
+        size_x = np.abs(layer.token.mid[token]) + np.abs(layer.position.mid[query])
+        size_rows = size_x[None] if layer.blank is None else np.stack([size_x, np.abs(layer.blank.mid[0])])
         absolute = size_x @ np.abs(layer.query.mid) @ np.abs(layer.key.mid).T
         absolute = absolute * (abs(layer.scale) * SAFE * r.score_error)
         at_place = np.abs(layer.position.mid) @ absolute * SAFE
         at_sign = np.abs(layer.token.mid[tables.used]) @ absolute * SAFE
-        at_single = (np.abs(row.rows.mid) + row.rows.rad) @ absolute * SAFE
+        at_single = size_rows @ absolute * SAFE
         worst = float(at_place.max() + at_sign.max(initial=0.0) + at_single.max() + r.score_underflow)
         common = (r.score_underflow + r.exp_error + 2.0 * r.unit * worst) * SAFE
         top_place, top_sign = float(row.place.high.max()), float(row.sign.high.max(initial=0.0))
@@ -67,17 +71,29 @@ class Loss:
         sizes = np.abs(layer.token.mid[tables.used]) @ r.logit_sizes
         if not tables.position_free:
             sizes = sizes + (np.abs(layer.position.mid) @ r.logit_sizes).max(axis=0)
-        a = _both((sizes + constant) * SAFE, labels)
-        grown = growth(lam_sign + theta)
-        single_sizes = (np.abs(row.rows.mid) + row.rows.rad) @ r.logit_sizes + constant
+        rounded = _round_up(lam_sign + theta)
+        key = (labels.tobytes(), rounded.tobytes(), e_high.tobytes(), constant.tobytes())
+        if key not in tables.loss_memo:
+            a, grown = _both((sizes + constant) * SAFE, labels), growth(rounded)
+            tables.loss_memo.clear()
+            tables.loss_memo[key] = grown * a * SAFE + r.underflow, e_high * (1.0 + grown) * a * SAFE
+        sign, ceiling = tables.loss_memo[key]
+        single_sizes = size_rows @ r.logit_sizes + constant
         single_lift = _lift(row.single, row.e_single[1], lam_single + theta)
         return cls(
-            sign=grown * a * SAFE + r.underflow,
+            key=key,
+            sign=sign,
             place=lift_place * SAFE,
-            ceiling=e_high * (1.0 + grown) * a * SAFE,
+            ceiling=ceiling,
             single=single_lift * _both(single_sizes * SAFE, labels) * SAFE,
             underflow=r.underflow,
         )
+
+
+def _round_up(x: np.ndarray) -> np.ndarray:
+    """Up to four significant bits, so that neighbouring rows have equal losses, computed once."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.ceil(mantissa * 16.0), exponent - 4)
 
 
 def _both(sizes: np.ndarray, labels: np.ndarray) -> np.ndarray:

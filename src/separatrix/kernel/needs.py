@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.domain import PointerSets, Sequence
+from separatrix.core.domain import PointerSets, RealAnswer, Sequence
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.case import Case
 
@@ -90,6 +90,19 @@ def open_domain(case: Case) -> Sequence:
     if domain.constraint.kind != "product" or domain.lengths:
         raise UnknownError("bounds are checked on product domains of one length")
     return domain
+
+
+def averages(case: Case, domain: Sequence) -> tuple[PointerSets, RealAnswer]:
+    """(pointer sets of every token, answers) of a task whose real parts hold t e_1 for |t| <= 1; else UnknownError."""
+    outputs, reals, kinds = case.task.outputs(), domain.reals, numbered(domain.alphabets)[1]
+    sets = kinds[0]
+    if not isinstance(outputs, RealAnswer) or not isinstance(sets, PointerSets) or any(a != sets for a in kinds[1:]):
+        raise UnknownError("this argument is about real answers of tokens that are pointer sets")
+    if reals is None or reals.dim != outputs.dim or sets.n != domain.positions:
+        raise UnknownError("every token must point at all positions, and carry real parts like the answer")
+    if reals.kind != "ball" and not reals.low <= -1.0 <= 1.0 <= reals.high:
+        raise UnknownError("the real parts of this task do not hold [-1, 1]")
+    return sets, outputs
 
 
 def cut_of(cut: int, domain: Sequence) -> int:

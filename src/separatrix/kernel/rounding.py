@@ -16,7 +16,7 @@ import numpy as np
 
 from separatrix.core.errors import RejectedError
 from separatrix.core.semantics import FloatSpec
-from separatrix.kernel.balls import growth
+from separatrix.kernel.balls import Ball, growth
 from separatrix.kernel.layer import Layer
 
 SAFE = 1.0 + 2.0**-20
@@ -44,33 +44,43 @@ class Rounding:
         unit = (u + u * u) * SAFE
         weights = len(layer.position.mid) + (layer.blank is not None)
         parts = (layer.query, layer.key, layer.value, layer.output, layer.readout)
-        n_query, n_key, n_value, n_output, n_readout = (_column_terms(part.mid) for part in parts)
 
-        def product(terms: int) -> int:  # weight at rest, multiplication, sum
-            return 2 + spec.depth(terms)
+        def product(part: Ball) -> int:  # weight at rest, multiplication, sum (exact zeros round nothing)
+            return 2 + min(spec.depth(len(part.mid)), max(0, _column_terms(part.mid) - 1))
 
         width = layer.query.mid.shape[1]
-        score = 2 + product(n_query) + 2 + product(n_key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
-        path = 2 + product(n_value) + 2 + spec.depth(weights) + product(n_output) + 1 + product(n_readout) + 2
+        score = (
+            2 + product(layer.query) + 2 + product(layer.key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
+        )
+        path = (
+            2 + product(layer.value) + 2 + spec.depth(weights) + product(layer.output) + 1 + product(layer.readout) + 2
+        )
         x = np.abs(layer.token.mid).max(axis=0) + np.abs(layer.position.mid).max(axis=0)
         if layer.blank is not None:
             x = np.maximum(x, np.abs(layer.blank.mid[0]))
-        q, k, v, wo, wr = (
-            x @ np.abs(parts[0].mid),
-            x @ np.abs(parts[1].mid),
-            x @ np.abs(parts[2].mid),
-            *map(np.abs, (layer.output.mid, layer.readout.mid)),
-        )
-        logits = (v @ wo + x * (layer.skip is not None)) @ wr + np.abs(layer.bias.mid)
-        biggest = max(float(a.max()) for a in (x, q, k, v, v @ wo, logits, wo, wr, q * k)) + abs(layer.scale)
+        wq, wk, wv, wo, wr = (np.abs(part.mid) for part in parts)
+        q, k, v, skip = x @ wq, x @ wk, x @ wv, x * (layer.skip is not None)
+        out = v @ wo + skip
+        logits = out @ wr + np.abs(layer.bias.mid)
+        numbers = (x, wq, wk, wv, wo, wr, q, k, weights * v, out, logits, q * k)
+        biggest = max(float(a.max()) for a in numbers) + abs(layer.scale)
         if 8.0 * max(biggest, float(q @ k) * max(1.0, abs(layer.scale)), float(weights)) > spec.greatest:
             raise RejectedError("a number of this model may overflow in this floating-point format")
         exact = _scores_are_exact(layer, spec)
-        flush = 2.0 * least * (n_query * k.sum() + n_key * q.sum() + 2 * width + 2) * max(1.0, abs(layer.scale))
-        through = float((wo @ wr).sum(axis=0).max())
-        absolute = 5 * weights * float(logits.max()) + (weights + n_value + 1) * through
-        absolute += (n_output + 1) * float(wr.sum(axis=0).max()) + n_readout + 1
-        if least > 0 and path * unit > 0.5:
+
+        # what underflow adds, in units of `least`; relative errors (at most e^0.5) multiply it later
+        def flush(size: np.ndarray, error: np.ndarray, w: np.ndarray) -> np.ndarray:
+            return error @ w + (size + least * error) @ spec.is_tiny(w) + (w > 0).sum(axis=0)
+
+        rest = [layer.token, layer.position] + ([layer.blank] if layer.blank is not None else [])
+        of_x = np.sum([spec.is_tiny(part.mid).max(axis=0) for part in rest], axis=0)
+        of_q, of_k, of_v = (flush(x, of_x, w) for w in (wq, wk, wv))
+        of_score = float(of_q @ k + q @ of_k + least * (of_q @ of_k) + width) * abs(layer.scale)
+        of_score += float(q @ k) * float(spec.is_tiny(layer.scale)) + 1.0
+        of_heads = of_v + 2.0 * weights * (v + least * of_v) + weights  # exp, division, product
+        of_out = flush(v, of_heads, wo) + of_x * (layer.skip is not None)
+        of_logits = flush(out, of_out, wr) + spec.is_tiny(layer.bias.mid)
+        if least > 0 and max(path, score) * unit > 0.5:
             raise RejectedError("too many roundings for this floating-point format")
         bad_exp = spec.exp_error * u
         if bad_exp >= 0.5 or 4 * weights * least >= 0.5:
@@ -80,12 +90,12 @@ class Rounding:
             spec=spec,
             unit=unit,
             score_error=0.0 if exact else float(growth(score * unit)) * SAFE,
-            score_underflow=flush * SAFE,
+            score_underflow=2.0 * least * of_score * SAFE,
             path=path * unit * SAFE,
             sum_error=(spec.depth(weights) * unit + 4.0 * weights * least) * SAFE,
-            underflow=4.0 * least * absolute * SAFE,
+            underflow=4.0 * least * float(of_logits.max()) * SAFE,
             exp_error=(bad_exp + bad_exp**2) * SAFE,
-            logit_sizes=np.abs(parts[2].mid) @ wo @ wr * SAFE,
+            logit_sizes=wv @ wo @ wr * SAFE,
         )
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from separatrix.core.arch import Arch
+from separatrix.core.arch import Arch, Table
 from separatrix.core.domain import CellGroup, Labels, PointerSets, Sequence
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.semantics import Semantics
@@ -36,9 +36,12 @@ def check_case(case: Case) -> str:
     return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic)"
 
 
+@np.errstate(all="ignore")  # overflow becomes an infinite radius, which proves nothing
 def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], semantics: Semantics) -> int:
     """Checks every cell of every query; returns their number, raises RejectedError (or UnknownError) otherwise."""
     domain, outputs = task.domain(n), task.outputs()
+    if isinstance(arch.first, Table) and domain.vocabulary != arch.first.vocabulary:
+        raise RejectedError(f"the model knows {arch.first.vocabulary} tokens, the task {domain.vocabulary}")
     if domain.constraint.kind != "product" or domain.reals is not None or domain.lengths:
         raise UnknownError("the separable check needs a product domain of symbols and one length")
     if any(isinstance(alphabet, PointerSets) for alphabet in _distinct(domain.alphabets)):
@@ -46,8 +49,6 @@ def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], sem
     if not isinstance(outputs, Labels) or outputs.k != arch.readout.outputs:
         raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
     layer = Layer.of(arch, tensors, domain.positions)
-    if domain.vocabulary != len(layer.token.mid):
-        raise RejectedError(f"the model knows {len(layer.token.mid)} tokens, the task {domain.vocabulary}")
     rounding = Rounding.of(layer, semantics.spec) if semantics.spec else None
     done: set[object] = set()
     cells = 0
@@ -76,7 +77,7 @@ def _check_block(
 ) -> None:
     query = block[0].query
     x, g = layer.queries([group.token for group in block], query)  # pyright: ignore[reportArgumentType]
-    place, symbol = scores(layer.position, g), scores(layer.token[tables.used], g)
+    place, symbol = scores(layer.position, g, layer.memo), scores(layer.token[tables.used], g)
     for b, group in enumerate(block):
         own = zones if group.background is None else zones_of(group.background, query, tables.used)
         for coarse in (True, False) if long else (False,):
@@ -95,7 +96,7 @@ def _check_block(
 
 
 def _distinct(alphabets: tuple) -> list:
-    return list({id(alphabet): alphabet for alphabet in alphabets}.values())
+    return list(dict(zip(map(id, alphabets), alphabets, strict=True)).values())
 
 
 def _representative(group: CellGroup, domain: Sequence, done: set[object]) -> CellGroup | None:
@@ -104,9 +105,10 @@ def _representative(group: CellGroup, domain: Sequence, done: set[object]) -> Ce
     others = _distinct(where[: group.query] + where[group.query + 1 :])
     if group.positions.shape[1] > 1 or len(others) > 1 or group.labels is None:
         return group
-    rows, first = np.unique(np.c_[group.symbols, group.labels], axis=0, return_index=True)
-    key = (group.token, group.constraint, rows.shape, rows.tobytes(), *(a.tobytes() for a in others))
+    cells = np.concatenate([group.symbols, group.labels[:, None]], axis=1)
+    key = (group.token, group.constraint, cells.shape, cells.tobytes(), *(a.tobytes() for a in others))
     if key in done:
         return None
     done.add(key)
+    _, first = np.unique(cells, axis=0, return_index=True)
     return replace(group, positions=group.positions[first], symbols=group.symbols[first], labels=group.labels[first])

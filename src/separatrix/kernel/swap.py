@@ -4,12 +4,14 @@ For j, a q-set S that holds j, and for each k in S \\ {j} a q-set T that holds j
 
     v_j = a_S + sum_k (a_T - a_T'),   a_Y = (1/q) sum_{i in Y} v_i,
 
-2q - 1 averages in all (Sanford, Hsu, Telgarsky 2023, proof of Theorem 10; needs q + 1 positions). The kernel checks the
-identity on the task's own coefficients, in exact rationals, for every j.
+2q - 1 averages in all, and q + 1 positions (Sanford, Hsu, Telgarsky 2023, proof of Theorem 10). For every j the kernel
+checks the identity on the sets, in integers, and that the task's own coefficients are such averages.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +20,7 @@ from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel.needs import SLACK
 
+Terms = list[tuple[int, tuple[int, ...]]]
 MOST_WORK = 2**31  # coefficients that are evaluated
 
 
@@ -32,7 +35,7 @@ def coefficients(task: Task, n: int, positions: int, pointers: tuple[int, ...]) 
     return weights
 
 
-def combination(n: int, q: int, j: int) -> list[tuple[int, tuple[int, ...]]]:
+def combination(n: int, q: int, j: int) -> Terms:
     """The 2q - 1 signed q-sets of the identity for position j of n; ValueError for n <= q."""
     if n <= q:
         raise ValueError("the swap needs q + 1 positions")
@@ -45,22 +48,33 @@ def combination(n: int, q: int, j: int) -> list[tuple[int, tuple[int, ...]]]:
     return [(sign, tuple(sorted(chosen))) for sign, chosen in terms]
 
 
-def least_weight(task: Task, n: int, q: int) -> Fraction:
-    """min over j of (own weight - absolute sum of the others) in the identity's combination of coefficients.
-
-    If it is w > 0, then for every v with max |v_j| = 1 some q-set has |answer| >= w / (2q - 1); less what the task's
-    floats may be off by, which is subtracted.
-    """
+def all_combinations(n: int, q: int) -> Iterator[tuple[int, Terms]]:
+    """The combination of every position, each checked to be q times that position's indicator; bounded work."""
     if n * n * (2 * q - 1) > MOST_WORK:
         raise UnknownError(f"N = {n}, q = {q}: the swap identity has too many terms to evaluate")
-    least = Fraction(2)
     for j in range(n):
-        total: dict[int, Fraction] = {}
         terms = combination(n, q, j)
+        total: Counter[int] = Counter()
         for sign, chosen in terms:
+            for i in chosen:
+                total[i] += sign
+        if {i: count for i, count in total.items() if count} != {j: q} or any(len(set(c)) != q for _, c in terms):
+            raise AssertionError("the swap identity does not hold")
+        yield j, terms
+
+
+def pointer_weight(task: Task, n: int, q: int) -> Fraction:
+    """The c with answer c * (sum over the pointers) on every q-set of the identity, less what floats may be off by.
+
+    RejectedError unless the task's coefficients are one number on each of these sets and exact zeros elsewhere.
+    """
+    found: float | None = None
+    for _, terms in all_combinations(n, q):
+        for _, chosen in terms:
             weights = coefficients(task, n, n, chosen)
-            for i in np.flatnonzero(weights).tolist():
-                total[i] = total.get(i, Fraction(0)) + sign * Fraction(float(weights[i]))
-        rest = sum((abs(value) for i, value in total.items() if i != j), Fraction(0))
-        least = min(least, total.get(j, Fraction(0)) - rest - SLACK)
-    return least
+            at = np.flatnonzero(weights)
+            found = float(weights[chosen[0]]) if found is None else found
+            if at.tolist() != list(chosen) or (weights[at] != found).any() or not found > 0:
+                raise RejectedError("an answer is not a plain average over its pointers")
+    assert found is not None
+    return Fraction(found) - SLACK

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from separatrix.models.nets import Transformer
 
 CHECK_EVERY = 50  # steps between two looks at the validation inputs
-CHECK_INPUTS = 4096
+CHECK_INPUTS = 2048
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 CLIP = 1.0  # greatest norm of the gradient
 

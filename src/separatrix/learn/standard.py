@@ -13,6 +13,8 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
 from separatrix.models.model import Model
 
+SPREAD = 0.3  # larger ones begin with sharp attention to wrong positions, from which some queries never return
+
 
 def one_layer(
     task: Task,
@@ -59,7 +61,7 @@ def one_layer(
 
 
 def initialise(arch: Arch, rng: np.random.Generator, dtype: type = np.float32) -> Model:
-    """Random first weights: stored vectors have unit entries, matrices keep the variance, biases are 0.
+    """Random first weights: stored vectors with entries of size SPREAD, matrices that keep it, biases 0.
 
     Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1.
     """
@@ -70,8 +72,8 @@ def initialise(arch: Arch, rng: np.random.Generator, dtype: type = np.float32) -
             drawn = np.ones(shape)
         elif name.endswith("bias"):
             drawn = np.zeros(shape)
-        elif not name.startswith("embed."):
-            drawn = drawn / math.sqrt(shape[-2])
+        else:
+            drawn = drawn * (SPREAD if name.startswith("embed.") else 1.0 / math.sqrt(shape[-2]))
         tensors[name] = np.asarray(drawn, dtype=dtype)
     return Model(arch, tensors)
 

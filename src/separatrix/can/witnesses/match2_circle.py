@@ -34,9 +34,13 @@ def temperature(modulus: int, n: int) -> float:
 
 
 def precision(task: Match2, n: int) -> Precision:
-    """Significand bits: scores of size 3 alpha, some 20 roundings each, may move by 1/16; and N roundings of a sum."""
-    alpha = temperature(task.modulus, n)
-    return Precision(max(10 + math.ceil(math.log2(alpha)), 5 + math.ceil(math.log2(n + 1))), "float")
+    """Significand bits at which the kernel's rounding analysis closes.
+
+    Scores are sums of size 3 alpha, some 20 roundings each; N tokens may err at the top while only the blank, 4N times
+    lighter, is sure to be in the normaliser: N * 4N * 60 alpha 2^-p must stay below 1/2 or so.
+    """
+    bits = 9 + math.ceil(math.log2(temperature(task.modulus, n)) + 2 * math.log2(n + 1))
+    return Precision(bits, "float")
 
 
 def size(task: Match2, n: int) -> Size:
@@ -49,8 +53,8 @@ def size(task: Match2, n: int) -> Size:
     "match2-circle",
     task="match2",
     source="Sanford, Hsu, Telgarsky 2023, Match2 by one self-attention unit of width 3",
-    formula="1 head, width 3, key width 3, value width 1, one blank token, p = ⌈log₂ α⌉ + 10 bits, "
-    "α = ln(4N) / sin²(π/M)",
+    formula="1 head, width 3, key width 3, value width 1, one blank token, "
+    "p = 9 + ⌈log₂ α(N+1)²⌉ bits, α = ln(4N) / sin²(π/M)",
     size=size,
 )
 def build(task: Match2, n: int) -> Model:

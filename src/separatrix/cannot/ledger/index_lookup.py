@@ -52,7 +52,7 @@ registry.register("index-lookup-recurrent")(
         name="index-lookup-recurrent",
         task="index-lookup",
         arch="rnn",
-        source="Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 3 (binary symbols; any alphabet by the same argument)",
+        source="Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 3 (binary; any alphabet likewise)",
         expression="N log₂|Σ|",
         measure="state",
         merge=STATE,

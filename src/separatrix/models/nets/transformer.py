@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Table
 from separatrix.core.errors import InputError
@@ -87,7 +88,7 @@ class Transformer(nn.Module):
         """(batch, positions [+ 1 for the blank], width)."""
         first, length = self.arch.first, tokens.shape[1]
         if isinstance(first, Table):
-            x = self._tensor("embed.token")[tokens]
+            x = embedding(tokens, self._tensor("embed.token"))
             if first.positions:
                 x = x + self._rows("embed.position", length)
         elif reals is None:
@@ -110,15 +111,26 @@ class Transformer(nn.Module):
         return table[:length]
 
     def _attend(self, i: int, layer: Attention, x: Tensor, at: Tensor) -> Tensor:
-        """(batch, queries, width): what the heads write at the positions `at` of the stream x."""
+        """(batch, queries, width): what the heads write at the positions `at` of the stream x.
+
+        Where few positions ask, W_K and W_V are applied to their side: keys and values of all positions are not built.
+        """
+        key, value = self._tensor(f"layers.{i}.key"), self._tensor(f"layers.{i}.value")
         q = torch.einsum("bqd,hdm->bhqm", x[:, at], self._tensor(f"layers.{i}.query"))
-        k = torch.einsum("bjd,hdm->bhjm", x, self._tensor(f"layers.{i}.key"))
-        scores = (q @ k.transpose(2, 3)) * layer.scale
+        stream, few = x[:, None], len(at) <= min(layer.key_width, layer.value_width) // 2
+        if few:
+            scores = torch.einsum("bhqm,hdm->bhqd", q, key) @ stream.transpose(2, 3)
+        else:
+            scores = q @ torch.einsum("bjd,hdm->bhjm", x, key).transpose(2, 3)
+        scores = scores * layer.scale
         if layer.mask == "causal":
             later = torch.arange(x.shape[1], device=x.device) > at[:, None]
             scores = scores.masked_fill(later, -torch.inf)
-        values = torch.einsum("bjd,hdv->bhjv", x, self._tensor(f"layers.{i}.value"))
-        heads = torch.softmax(scores, dim=3) @ values
+        weights = torch.softmax(scores, dim=3)
+        if few:
+            heads = torch.einsum("bhqd,hdv->bhqv", weights @ stream, value)
+        else:
+            heads = weights @ torch.einsum("bjd,hdv->bhjv", x, value)
         return torch.einsum("bhqv,hvd->bqd", heads, self._tensor(f"layers.{i}.output"))
 
     def _feed(self, i: int, layer: FeedForward, x: Tensor) -> Tensor:

@@ -1,0 +1,348 @@
+"""The separable check against enumeration: acceptance implies right on every input; right with a margin is accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from core.heads import Instance, instance, lookup, match, whole_numbers
+from core.reference import Mixed, accepts, all_inputs, arb_logits, arb_right, head, random_tensors, worst
+from separatrix.core.arch import Arch, Attention, FeedForward, Readout, Table
+from separatrix.core.domain import CellGroup, Labels, Sequence
+from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.task import Task
+from separatrix.kernel.separable import check
+from separatrix.models.evaluate import evaluate
+from separatrix.models.model import Model
+from separatrix.tasks.index_lookup import IndexLookup
+from separatrix.tasks.match2 import Match2
+
+CLEAR = 1e-9
+HEADS = 2400
+
+
+def compare(made: Instance) -> tuple[bool, bool]:
+    """(accepted, right); raises where the kernel and enumeration disagree."""
+    model, task, n = made.model, made.task, made.n
+    margin, tokens, query = worst(model, task, n)
+    accepted = accepts(model, task, n)
+    if accepted and margin <= CLEAR:
+        assert arb_right(model, task, n, tokens, query), f"{made.family}: accepted, but {tokens} at {query} fails"
+    if margin > CLEAR:
+        assert accepted, f"{made.family}: right with margin {margin}, but not accepted"
+    return accepted, margin > CLEAR
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_random_heads_agree_with_enumeration(part: int) -> None:
+    seen: Counter[tuple[str, bool]] = Counter()
+    for seed in range(part * HEADS // 4, (part + 1) * HEADS // 4):
+        made = instance(seed)
+        accepted, _ = compare(made)
+        seen[made.family, accepted] += 1
+    for family in ("lookup", "match", "match-distinct", "count"):
+        total = seen[family, True] + seen[family, False]
+        assert total >= 100 and min(seen[family, True], seen[family, False]) >= 0.2 * total, dict(seen)
+
+
+def test_ties_of_small_integers_are_rejected() -> None:
+    """With uniform attention and integers every margin is a rational with a small denominator: 0 or clearly not."""
+    seen: Counter[str] = Counter()
+    for seed in range(450):
+        made = whole_numbers(seed)
+        margin, tokens, query = worst(made.model, made.task, made.n)
+        accepted = accepts(made.model, made.task, made.n)
+        if abs(margin) < CLEAR:
+            seen["tie"] += 1
+            assert not accepted and not arb_right(made.model, made.task, made.n, tokens, query)
+        else:
+            assert accepted == (margin > 0)
+            seen["right" if accepted else "wrong"] += 1
+    assert seen["tie"] >= 25 and seen["right"] >= 50 and seen["wrong"] >= 100, seen
+
+
+def test_equal_logits_by_construction_are_rejected() -> None:
+    """Right heads whose margin on one answer is then made exactly zero: a doubled column, a shifted bias, no values."""
+    rejected = 0
+    for seed in range(60):
+        rng = np.random.default_rng((seed, 5))
+        made = lookup(rng, 0.0, 3.0) if seed % 2 else match(rng, 0.0, 12.0)
+        if not accepts(made.model, made.task, made.n):
+            continue
+        t = dict(made.model.tensors)
+        same = dict(t)
+        same["readout.weight"], same["readout.bias"] = t["readout.weight"].copy(), t["readout.bias"].copy()
+        same["readout.weight"][:, 1], same["readout.bias"][1] = t["readout.weight"][:, 0], t["readout.bias"][0]
+        nothing = t | {
+            "layers.0.value": np.zeros_like(t["layers.0.value"]),
+            "readout.bias": np.zeros_like(t["readout.bias"]),
+        }
+        for tensors in (same, nothing):
+            if made.model.arch.layers[0].residual and tensors is nothing:
+                continue
+            assert not accepts(Model(made.model.arch, tensors), made.task, made.n)
+            rejected += 1
+    assert rejected >= 50
+
+
+def test_symbols_with_equal_values_are_told_apart_by_nothing() -> None:
+    made = lookup(np.random.default_rng(1), 0.0, 5.0)
+    token = made.model.tensors["embed.token"].copy()
+    assert accepts(made.model, made.task, made.n)
+    token[1] = token[0]
+    assert not accepts(Model(made.model.arch, dict(made.model.tensors) | {"embed.token": token}), made.task, made.n)
+
+
+@pytest.mark.parametrize("shift", [1e-14, 1e-12, 1e-9, 1e-6])
+def test_margins_around_zero_are_decided_on_the_right_side(shift: float) -> None:
+    """A match head whose threshold is moved to its worst margin, then a little to either side."""
+    for seed in range(40):
+        made = match(np.random.default_rng((seed, 6)), 0.0, 6.0)
+        margin, _, _ = worst(made.model, made.task, made.n)
+        if margin < 1e-3:
+            continue
+        for direction in (-1, 0, 1):
+            for label in (0, 1):
+                bias = made.model.tensors["readout.bias"].copy()
+                bias[label] -= margin - direction * shift
+                model = Model(made.model.arch, dict(made.model.tensors) | {"readout.bias": bias})
+                _, tokens, query = worst(model, made.task, made.n)
+                if accepts(model, made.task, made.n):
+                    every = [
+                        arb_right(model, made.task, made.n, row, q)
+                        for row in all_inputs(made.task, made.n)[:81]
+                        for q in made.task.queries(made.n)
+                    ]
+                    assert all(every)
+                elif shift >= 1e-9 and direction == 1:
+                    assert arb_right(model, made.task, made.n, tokens, query) is not True
+
+
+def test_evaluation_agrees_with_arb() -> None:
+    """The float64 reference of these tests is itself checked, on one-layer, causal and two-layer models."""
+    rng = np.random.default_rng(8)
+    for mask, blank, residual in [(m, b, r) for m in ("none", "causal") for b in (False, True) for r in (False, True)]:
+        layers = (
+            Attention(2, 2, 2, mask=mask, residual=residual, scale=0.5),
+            FeedForward(3, residual=residual),
+            Attention(1, 2, 1, mask=mask),
+        )
+        arch = Arch(4, Table(5, 4), layers, Readout(3), blank=blank)
+        model = Model(arch, random_tensors(arch, rng))
+        tokens = rng.integers(0, 5, (3, 4))
+        for row in tokens:
+            for query in range(4):
+                values = evaluate(model, row[None], queries=[query])[0, 0]
+                assert [float(v.mid()) for v in arb_logits(model, row, query)] == pytest.approx(values, rel=1e-12)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fake(Task):
+    """Index lookup with n = 2 whose cells or queries are replaced, to see what the check itself insists on."""
+
+    cells_of: tuple[CellGroup, ...] | None = ()
+    scored: tuple[int, ...] = (2,)
+    many: int = 2
+
+    name = "fake"
+    gloss = source = "these tests"
+
+    def domain(self, n: int) -> Sequence:
+        return IndexLookup(2).domain(2)
+
+    def outputs(self) -> Labels:
+        return Labels(self.many)
+
+    def queries(self, n: int) -> tuple[int, ...]:
+        return self.scored
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        return IndexLookup(2).answer(tokens)
+
+    def cells(self, n: int, query: int):
+        return None if self.cells_of is None else iter(self.cells_of)
+
+    def sample(self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"):
+        return IndexLookup(2).sample(2, size, rng)
+
+    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
+        return str(tokens)
+
+
+def good() -> Model:
+    from separatrix.can.witnesses.index_lookup_quadratic import build
+
+    return build(IndexLookup(2), 2)
+
+
+def group(**changes: object) -> CellGroup:
+    """The first group of index lookup, changed."""
+    first = next(iter(IndexLookup(2).cells(2, 2)))
+    return dataclasses.replace(first, **changes)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [
+        (Fake(()), RejectedError),
+        (Fake(None), UnknownError),
+        (Fake((), scored=()), RejectedError),
+        (Fake((group(),), many=3), RejectedError),
+        (Fake((group(query=1),)), RejectedError),
+        (Fake((group(labels=None),)), RejectedError),
+        (Fake((group(positions=np.array([[2], [2]])),)), RejectedError),
+        (Fake((group(symbols=np.array([[7], [7]])),)), RejectedError),
+        (Fake((group(background=(np.array([9]),) * 3),)), RejectedError),
+        (Fake((group(background=(np.zeros(0, dtype=np.int64),) * 3),)), RejectedError),
+    ],
+)
+def test_malformed_cells_are_refused(task: Task, error: type[Exception]) -> None:
+    model = good()
+    with pytest.raises(error):
+        check(task, 2, model.arch, model.tensors, REAL)
+
+
+def test_a_well_formed_group_passes() -> None:
+    model = good()
+    assert check(Fake((group(),)), 2, model.arch, model.tensors, REAL) == 2
+
+
+def changed(model: Model, **fields: object) -> Model:
+    """The model with fields of its only layer replaced."""
+    layer = dataclasses.replace(model.arch.layers[0], **fields)  # pyright: ignore[reportArgumentType]
+    return Model(dataclasses.replace(model.arch, layers=(layer,)), model.tensors)
+
+
+def test_what_is_not_one_unmasked_head_is_not_decided() -> None:
+    model, task = good(), IndexLookup(2)
+    two = dataclasses.replace(model.arch, layers=model.arch.layers * 2)
+    tensors = dict(model.tensors) | {k.replace(".0.", ".1."): v for k, v in model.tensors.items() if ".0." in k}
+    reals = dataclasses.replace(model.arch, readout=Readout(2, "reals"))
+    for arch, weights in (
+        (two, tensors),
+        (changed(model, mask="causal").arch, model.tensors),
+        (reals, model.tensors),
+    ):
+        with pytest.raises(UnknownError):
+            check(task, 2, arch, weights, REAL)
+
+
+def test_vocabulary_positions_and_outputs_must_fit() -> None:
+    model = good()
+    for task, n in ((IndexLookup(2), 3), (IndexLookup(3), 1), (IndexLookup(2), 1), (Match2(4), 3), (Match2(4), 2)):
+        with pytest.raises((RejectedError, UnknownError)):
+            check(task, n, model.arch, model.tensors, REAL)
+
+
+def test_a_claim_about_an_absurd_length_is_refused_before_it_costs_anything() -> None:
+    arch = head(2, 0, 2, 1, table=False)
+    model = Model(arch, random_tensors(arch, np.random.default_rng(0)))
+    with pytest.raises(RejectedError, match="tokens"):
+        check(IndexLookup(2), 2**20, model.arch, model.tensors, REAL)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e300, 1e200, 1e-310, 5e-324, 1e155])
+@pytest.mark.parametrize("semantics", ["real", "fp32", "fp16", "float:20", "fp64"])
+def test_huge_and_subnormal_weights_prove_nothing_wrong(size: float, semantics: str) -> None:
+    """Each tensor in turn is scaled to the edge of float64: no warning, no traceback, no false acceptance."""
+    base = good()
+    for name, tensor in base.tensors.items():
+        if not tensor.any():
+            continue
+        with np.errstate(over="ignore"):
+            scaled = tensor * size
+        if not np.isfinite(scaled).all():
+            continue
+        model = Model(base.arch, dict(base.tensors) | {name: scaled})
+        if accepts(model, IndexLookup(2), 2, Semantics.parse(semantics)):
+            for row in all_inputs(IndexLookup(2), 2):
+                assert arb_right(model, IndexLookup(2), 2, row, 2), (name, size)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("semantics", ["real", "float:24"])
+def test_nan_and_infinity_are_never_accepted(value: float, semantics: str) -> None:
+    """Even where the check of the tensors is bypassed: NaN passes a careless minimum."""
+    base = good()
+    for name, tensor in base.tensors.items():
+        for at in range(tensor.size):
+            poisoned = tensor.astype(np.float64).copy()
+            poisoned.reshape(-1)[at] = value
+            tensors = dict(base.tensors) | {name: poisoned}
+            with pytest.raises((RejectedError, UnknownError)):
+                check(IndexLookup(2), 2, base.arch, tensors, Semantics.parse(semantics))
+
+
+def test_integer_and_single_precision_weights() -> None:
+    base = good()
+    for dtype in (np.float32, np.int64):
+        tensors = {name: tensor.astype(dtype) for name, tensor in base.tensors.items()}
+        model = Model(base.arch, tensors)
+        assert accepts(model, IndexLookup(2), 2) and worst(model, IndexLookup(2), 2)[0] > 0
+
+
+def test_integers_beyond_floats_are_not_taken_for_their_neighbours() -> None:
+    """2^53 + 1 and -2^53 differ from a tie by 1 that float64 cannot see."""
+    base = good()
+    weight, bias = base.tensors["readout.weight"].astype(np.int64), np.array([2**53 + 1, 2**53])
+    model = Model(base.arch, dict(base.tensors) | {"readout.weight": weight, "readout.bias": bias})
+    right = [arb_right(model, IndexLookup(2), 2, row, 2) for row in all_inputs(IndexLookup(2), 2)]
+    assert not accepts(model, IndexLookup(2), 2) or all(right)
+
+
+def test_an_enormous_temperature_is_still_right() -> None:
+    """eta = 2000: a plain exp overflows, and `not negative` logic would accept by luck."""
+    base = good()
+    token = base.tensors["embed.token"].copy()
+    token[2:] *= 1000.0
+    model = Model(base.arch, dict(base.tensors) | {"embed.token": token})
+    assert accepts(model, IndexLookup(2), 2)
+    assert all(arb_right(model, IndexLookup(2), 2, row, 2) for row in all_inputs(IndexLookup(2), 2))
+
+
+def test_huge_by_subnormal_weights_do_not_hide_their_rounding() -> None:
+    """Products of 2^1000 and 2^-1040 in the read-out: the radius must not underflow before it is magnified."""
+    rng, task = np.random.default_rng(9), Mixed(2, 1)
+    for _ in range(40):
+        arch = head(2, 0, 2, 40, key=1, value=40, table=False)
+        t = random_tensors(arch, rng)
+        t["layers.0.query"][:] = 0.0
+        t["embed.token"] = np.ldexp(rng.random((2, 40)) + 0.5, 500)
+        t["layers.0.value"] = np.ldexp(np.eye(40), 499)[None]
+        t["layers.0.output"] = np.eye(40)[None]
+        t["readout.weight"] = np.ldexp(rng.normal(size=(40, 2)), -1040)
+        t["readout.bias"][:] = 0.0
+        model = Model(arch, t)
+        with np.errstate(all="ignore"):
+            accepted = accepts(model, task, 2)
+        if accepted:
+            assert all(arb_right(model, task, 2, row, q) for row in all_inputs(task, 2) for q in task.queries(2))
+
+
+def test_equal_cells_are_checked_once_and_different_ones_are_not_merged() -> None:
+    """Without positions equal groups share a check; the count of cells is that of the task all the same."""
+    made = match(np.random.default_rng(12), 0.0, 15.0)
+    task, model = made.task, made.model
+    cells = sum(len(g) for q in task.queries(made.n) for g in task.cells(made.n, q) or ())
+    assert check(task, made.n, model.arch, model.tensors, REAL) == cells
+    wrong = {**model.tensors, "readout.bias": -model.tensors["readout.bias"]}
+    assert not accepts(Model(model.arch, wrong), task, made.n)
+
+
+def test_the_coarse_exponentials_agree_with_the_fine_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from separatrix.kernel import separable
+
+    fine = [compare(instance(seed)) for seed in range(200)]
+    monkeypatch.setattr(separable, "COARSE", 1)
+    assert [compare(instance(seed)) for seed in range(200)] == fine
+
+
+@pytest.mark.slow
+def test_many_more_random_heads() -> None:
+    for seed in range(HEADS, 20 * HEADS):
+        compare(instance(seed))
