@@ -276,11 +276,13 @@ def test_coarse_intervals_enclose() -> None:
     rng = np.random.default_rng(5)
     grid = -np.arange(0, 51 * 1024, 37) / 1024.0
     mids = np.r_[rng.uniform(-60, 0, 3000), grid, np.nextafter(grid, -np.inf), np.nextafter(grid, 0), -1e6, -700.0, 0.0]
-    for radius in (0.0, 1e-12, 1e-4, 9e-4):
-        low, high = row._coarse_exp(Ball(mids, np.full(len(mids), radius)))
+    for radius, shift in itertools.product((0.0, 1e-12, 1e-4, 2.4e-4, 9e-4), (0.0, 1 / 3, -1e9)):
+        moved = mids + shift
+        low, high = row._coarse_exp(Ball(moved, np.full(len(mids), radius)), Ball.exact(np.float64(shift)))
         with precision(100):
-            for x, lower, upper in zip(mids.tolist(), low.tolist(), high.tolist(), strict=True):
-                assert (arb(x) - arb(radius)).exp() > arb(lower) and (arb(x) + arb(radius)).exp() < arb(upper), x
+            for x, lower, upper in zip(moved.tolist(), low.tolist(), high.tolist(), strict=True):
+                y = arb(x) - arb(shift)
+                assert (y - arb(radius)).exp() > arb(lower) and (y + arb(radius)).exp() < arb(upper), (x, shift)
         near = mids > -40
         assert (high[near] / low[near] < 1.01).all()
 
@@ -288,7 +290,7 @@ def test_coarse_intervals_enclose() -> None:
 @np.errstate(invalid="ignore")
 def test_coarse_intervals_survive_what_does_not_fit_their_table() -> None:
     for mid, rad in ((0.5, 0.0), (0.0, 0.01), (-1.0, 0.9), (np.nan, 0.0), (-5.0, np.inf), (-5.0, np.nan)):
-        low, high = row._coarse_exp(ball(mid, rad))
+        low, high = row._coarse_exp(ball(mid, rad), Ball.exact(np.float64(0.0)))
         if math.isfinite(mid) and math.isfinite(rad):
             assert low[0] <= math.exp(mid - rad) and high[0] >= math.exp(mid + rad)
         else:

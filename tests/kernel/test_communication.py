@@ -104,6 +104,9 @@ def test_malformed_evidence() -> None:
         {"prefixes": np.vstack([rows, rows[:1]])},  # a row twice
     ):
         assert not judge(replace(good, arrays=good.arrays | arrays)).accepted, arrays
+    suffixes = {"suffixes": np.full((99999, 1), 2)}
+    many = replace(good, evidence=good.evidence | {"measure": "shattered"}, arrays=good.arrays | suffixes)
+    assert "2^99999 prefixes" in judge(many).sentence
     for evidence in ({"cut": 0}, {"cut": 4}, {"cut": True}, {"measure": "rank"}, {"more": 1}):
         assert not judge(replace(good, evidence=good.evidence | evidence)).accepted, evidence
 

@@ -143,6 +143,7 @@ def test_malformed_coordinates() -> None:
         {"positions": np.array([-1, 1, 2, 3])},
         {"offsets": np.array([0, 1, 6, 9, 12])},
         {"offsets": np.array([0, 3, 6, 9, 11])},
+        {"offsets": np.array([0, 2**63 - 1, -(2**63) + 5, -1, 12])},
         {"symbols": np.tile([0, 1, 1], 4)},
         {"symbols": np.tile([0, 1, 3], 4)},
         {"fillers": np.full(4, 9)},
@@ -161,7 +162,7 @@ def test_malformed_coordinates() -> None:
 
 def averaging(n: int, q: int, eps: float, **parts: Any) -> Certificate:
     """The isolating layout: u = N - max(1, q - 1) numbers, each read by a query of its own."""
-    good = certificate("sparse-averaging-recurrent", "sparse-averaging", {"q": q, "eps": eps}, max(n, q))
+    good = certificate("sparse-averaging-recurrent", "sparse-averaging", {"q": q, "eps": 0.01 / q}, n)
     u = n - max(1, q - 1)
     reads = np.array([[p, *range(u, u + q - 1)] for p in range(u)])
     arrays = {
@@ -171,7 +172,7 @@ def averaging(n: int, q: int, eps: float, **parts: Any) -> Certificate:
         "queries": np.full(u, n - 1),
         "pointers": reads,
     }
-    claim = replace(good.claim, n=n, bound=float(u).hex())
+    claim = replace(good.claim, parameters=good.claim.parameters | {"eps": eps.hex()}, bound=float(u).hex())
     return replace(good, kind="coordinates", claim=claim, evidence={"cut": u, "levels": 2}, arrays=arrays | parts)
 
 

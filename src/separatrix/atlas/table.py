@@ -8,7 +8,7 @@ from pathlib import Path
 
 from separatrix import can, cannot
 from separatrix.atlas.run import Result
-from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, order
+from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, brief, order, sentence
 from separatrix.can import Witness
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
@@ -48,9 +48,10 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
         rows=tuple(rows),
         charts=tuple(charts),
         witnesses=figures,
-        footnote="✓ certificate re-checked by the kernel on this machine. Unknown says that nothing is known here.",
+        footnote="Unknown says that this program knows neither a construction nor a bound, nothing more.",
         certificates=tuple(
-            (r.sentence, r.guarantee, _link(r.certificate, folder), f"{r.check_seconds:.2f}") for r in accepted
+            (sentence(r.sentence), r.guarantee, _link(r.certificate, folder), f"{r.check_seconds:.2f}")
+            for r in accepted
         ),
     )
 
@@ -82,11 +83,11 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
         unit = "" if bound.measure == "width" else " bits"
         return Verdict(
             "needs",
-            bound.expression + unit,
+            brief(bound.expression) + unit,
             lower,
             4,
             True,
-            sentence=f"{result.sentence}; re-checked in {result.check_seconds:.2f} s.",
+            sentence=f"{sentence(result.sentence)}; re-checked in {result.check_seconds:.2f} s.",
             source=bound.source,
             short=SHORT[lower],
             links=(("Certificate", _link(result.certificate, folder)),),
@@ -113,7 +114,7 @@ def _chart(task: Task, results: Sequence[Result]) -> Chart:
             if points:
                 who = "any recurrent model" if bound.arch == "rnn" else "one attention layer"
                 family = "recurrent" if bound.arch == "rnn" else bound.arch
-                text = (bound.expression, bound.source, "proved at the marks")
+                text = (brief(bound.expression), bound.source, "proved at the marks")
                 curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
     about = TASKS[task.name]
     title, bracket = _finding(task, curves), _bracket(task, curves)
@@ -149,7 +150,7 @@ def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
                 n,
                 low,
                 high,
-                f"The separation: {number(high / low)}×",
+                f"The separation: {number(round(high / low))}×",
                 (
                     f"at *N* = {number(n, 9)}: {number(low, 9)} bits against {number(high, 9)}.",
                     "A transformer can; no recurrent model can.",
@@ -165,8 +166,7 @@ def _finding(task: Task, curves: Sequence[Curve]) -> str:
     floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
     if not made or not floors or not curves:
         return title
-    return f"{title}: {GROWTH[min(made)]} bits for one attention layer, {floors[0].expression} for any recurrent model"
-
-
+    needed = brief(floors[0].expression)
+    return f"{title}: {GROWTH[min(made)]} bits for one attention layer, {needed} for any recurrent model"
 def _link(path: str, folder: Path) -> str:
     return os.path.relpath(path, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +35,21 @@ COLUMNS = {
 }
 GROWTH = ("constant", "O(log *N*)", "sublinear", "linear", "more than linear")
 SHORT = ("1", "log *N*", "*N*^{*c*}", "*N*", "*N*^{2}")
+
+
+def brief(expression: str) -> str:
+    """A bound's formula for a table cell: without conditions, variables in italics.
+
+    >>> brief("(N − 1) log₂ K, K = ⌈1/(q eps)⌉"), brief("log₂ C(N − 1, q) ≤ H(m + d_v + 1)p")
+    ('(*N* − 1) log₂ *K*', 'log₂ C(*N* − 1, *q*)')
+    """
+    short = re.split(r" \(for |, [A-Za-z] = | ≤ |, with ", expression)[0]
+    return re.sub(r"(?<![A-Za-z*_])([NKMqrd])(?![A-Za-z*(])", r"*\1*", short)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def order(bits: Callable[[int], float | None]) -> int | None:

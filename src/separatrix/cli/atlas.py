@@ -71,11 +71,18 @@ def _table(results: list) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("task", "N", "what", "bits across the cut", "guarantee", "check", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for head in ("task", "N", "what", "bits across the cut", "guarantee", "check"):
+        table.add_column(
+            head, justify="right" if head in ("N", "bits across the cut", "check") else "left", no_wrap=True
+        )
     for result in results:
         bits = "" if result.bits is None else f"{result.bits:,.0f}"
         word = "can: " if result.job.kind == "witness" else "needs: "
         name = word + result.job.name + (f" ({result.job.semantics})" if result.job.semantics else "")
         verdict = result.guarantee or result.sentence
         table.add_row(result.job.task, f"{result.job.n:,}", name, bits, verdict, f"{result.check_seconds:.2f} s")
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(table)

@@ -89,7 +89,7 @@ def _fooling(labels: np.ndarray) -> int:
 def _shattered(labels: np.ndarray) -> int:
     m, d = labels.shape[:2]
     if d > 26 or m != 2**d:
-        raise InputError(f"{d} shattered suffixes need {2**d} prefixes, {m} are given")
+        raise InputError(f"{d} shattered suffixes need 2^{d} prefixes, {m} are given")
     if any(len(np.unique(labels[:, j], axis=0)) != 2 for j in range(d)):
         raise RejectedError("a shattered suffix must get exactly two answers")
     return _rows(labels)
@@ -106,7 +106,7 @@ def _labels(case: Case, domain: Sequence, cut: int) -> np.ndarray:
     depth = len(scored) * (1 if isinstance(outputs, Labels) else outputs.dim)
     symbols = domain.positions * (1 if prefixes.ndim == 2 else prefixes.shape[2]) + domain.vocabulary
     symbols += domain.positions * (0 if reals is None else reals.dim)
-    if m * k * depth > MOST_CELLS or m * k * symbols > MOST_WORK:
+    if m * k * depth > MOST_CELLS // (1 if isinstance(outputs, Labels) else 4) or m * k * symbols > MOST_WORK:
         raise InputError(f"{m} prefixes and {k} suffixes are too many to evaluate")
     table = np.empty((m, k, depth), dtype=np.int32 if isinstance(outputs, Labels) else np.float64)
     z = None
@@ -158,6 +158,8 @@ def _reals(case: Case, reals: Reals, name: str, rows: int, columns: int) -> np.n
         raise InputError(f"array {name} must hold finite float64 numbers, {rows} x {columns} x {reals.dim}")
     size = np.abs(array)
     if reals.kind == "box":
+        if max(abs(reals.low), abs(reals.high)) > 1.0:  # answers are taken to be accurate for numbers up to 1
+            raise UnknownError("real parts beyond [-1, 1] are not evaluated")
         fine = (reals.low <= array) & (array <= reals.high)
     else:  # one nonzero entry is exact; a sum of squares has relative error below (dim + 2) 2^-52
         alone = (np.count_nonzero(array, axis=2) <= 1) & (size.max(axis=2) <= 1.0)

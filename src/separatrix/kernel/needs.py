@@ -79,6 +79,8 @@ def integers(case: Case, name: str, *shape: int | None) -> np.ndarray:
     if array.dtype.name not in ("int64", "int32") or not fits or array.size > MOST_ENTRIES:
         wanted = " x ".join("any" if s is None else str(s) for s in shape)
         raise InputError(f"array {name} must hold integers, {wanted}; it is {array.dtype} of shape {array.shape}")
+    if array.size and max(-int(array.min()), int(array.max())) > 2**60:  # differences must not wrap around
+        raise InputError(f"array {name} holds a number beyond 2^60")
     return array.astype(np.int64)
 
 

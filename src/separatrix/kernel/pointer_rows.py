@@ -65,8 +65,9 @@ def check(case: Case) -> str:
     if not Fraction(c) - SLACK > Fraction(outputs.eps):
         raise RejectedError(f"the rows are not told apart within eps = {outputs.eps}")
     require(claim, log2_low(len(pointers)), "bits")
+    bits = shown(claim)
     return (
         f"every single attention layer that answers {case.where} right at position {query} has H (m + d_v + 1) p >= "
-        f"{shown(claim)}, and H (m + 2 d_v + 1) p >= {shown(claim)} where a residual path leads around it; p the bits of "
-        f"one number computed there (an entry of the query, self-score, self-value or output of a head)"
+        f"{bits}, and H (m + 2 d_v + 1) p >= {bits} where a residual path leads around it; p the bits of one number "
+        f"computed there (an entry of the query, self-score, self-value or output of a head)"
     )

@@ -1,0 +1,1 @@
+"""Measured costs: `make bench` prints them as a table; no test asserts a time."""

@@ -1,0 +1,50 @@
+"""Bounds and witnesses meet: no witness lies below a bound, in one named measure, over a grid of sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from separatrix import can, cannot
+from separatrix.atlas.words import TASKS
+from separatrix.core.errors import InputError
+from separatrix.tasks import make_task
+
+SIZES = (4, 5, 8, 16, 17, 64, 100, 1024, 4096, 2**16, 2**20)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_no_witness_lies_below_a_bound(name: str) -> None:
+    task = make_task(name, dict(TASKS[name].parameters))
+    compared = 0
+    for _, witness in can.registry.items():
+        for _, bound in cannot.registry.items():
+            if (witness.task, bound.task) != (name, name) or witness.arch != bound.arch:
+                continue
+            for n in SIZES:
+                try:
+                    size = witness.size(task, n)
+                except InputError:
+                    continue
+                if bound.vacuous(task, n) is None:
+                    bits = bound.bits(task, n)
+                    assert not bound.violated(size, bits), (witness.name, bound.name, n)
+                    cut = size.bits("cut")
+                    assert cut is None or bound.measure == "width" or cut >= bits, (witness.name, bound.name, n)
+                    compared += 1
+    if name == "sparse-averaging":
+        assert compared > 0
+
+
+def test_size_formulas_equal_the_built_models() -> None:
+    checked = 0
+    for _, witness in can.registry.items():
+        task = make_task(witness.task)
+        for n in (8, 16, 40):
+            try:
+                size = witness.size(task, n)
+            except InputError:
+                continue
+            model = witness.build(task, n)
+            assert model.size(task.domain(n).positions, size.precision) == size, (witness.name, n)
+            checked += 1
+    assert checked >= 5
