@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from separatrix.can import registry
 from separatrix.core.semantics import Semantics
 from separatrix.kernel import separable

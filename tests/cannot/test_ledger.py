@@ -105,6 +105,7 @@ def test_width_of_feed_forward_nets() -> None:
 
 
 def test_every_certificate_is_accepted_and_claims_no_more_than_the_formula() -> None:
+    grid: list[tuple[str, dict[str, object], int]]
     grid = [("index-lookup", {"symbols": s}, n) for s in (2, 3, 64) for n in (1, 2, 9, 40)]
     grid += [
         ("match2", {"modulus": m, "distinct_indices": d}, n)

@@ -23,12 +23,12 @@ def nearest(x: np.ndarray, spec: FloatSpec) -> np.ndarray:
         exponent = np.maximum(exponent, spec.least_exponent + 1)
     step = np.ldexp(1.0, exponent - spec.bits)
     y = np.rint(x / step) * step
-    return np.where(np.abs(y) > spec.greatest, np.sign(y) * np.inf, y)
+    return np.where(np.abs(y) > spec.greatest, np.copysign(np.inf, y), y)
 
 
 @dataclass
 class Machine:
-    """Rounds every operation. `sign`: nearest, or (1 + d) with d = +u, -u or random within [-u, u]."""
+    """Rounds every operation. `sign`: nearest, or (1 + d) with d = +u, -u or random, and 0 where the result is exact."""
 
     spec: FloatSpec
     order: Order
@@ -40,8 +40,10 @@ class Machine:
         if self.sign == "nearest":
             return nearest(x, self.spec)
         if self.sign == "random":
-            return x * (1.0 + self.spec.unit * self.rng.choice([-1.0, 1.0], x.shape))
-        return x * (1.0 + self.spec.unit * (1.0 if self.sign == "up" else -1.0))
+            moved = x * (1.0 + self.spec.unit * self.rng.choice([-1.0, 1.0], x.shape))
+        else:
+            moved = x * (1.0 + self.spec.unit * (1.0 if self.sign == "up" else -1.0))
+        return np.where(nearest(x, self.spec) == x, x, moved)
 
     def exp(self, x: np.ndarray) -> np.ndarray:
         error = self.spec.exp_error * self.spec.unit
@@ -128,7 +130,7 @@ def adversary(model: Model, tokens: np.ndarray, query: int, label: int, rival: i
 
     def push(x: np.ndarray, direction: np.ndarray | float) -> np.ndarray:
         """One rounding, up where direction > 0, down where < 0."""
-        return x + np.abs(x) * u * np.sign(direction)
+        return np.where(nearest(x, spec) == x, x, x + np.abs(x) * u * np.sign(direction))
 
     def add(terms: np.ndarray, direction: np.ndarray | float) -> np.ndarray:
         total = terms[0]

@@ -96,7 +96,7 @@ def false_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
         for _ in range(8):
             yield edit(good, bound, n=n)  # the same evidence for a smaller problem
     for _ in range(80):
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for name, array in good.arrays.items():
             if array.dtype.kind == "i" and array.ndim and len(array):
                 match int(rng.integers(3)):

@@ -168,5 +168,7 @@ def _finding(task: Task, curves: Sequence[Curve]) -> str:
         return title
     needed = brief(floors[0].expression)
     return f"{title}: {GROWTH[min(made)]} bits for one attention layer, {needed} for any recurrent model"
+
+
 def _link(path: str, folder: Path) -> str:
     return os.path.relpath(path, folder)

@@ -15,6 +15,9 @@ from separatrix.core.errors import InputError
 class FloatSpec:
     """fl(op) = op (1 + d) + u with |d| <= 2^-bits, |u| <= 2^(least_exponent - bits); no TF32, no fused operations.
 
+    A result that the format holds exactly is exact (d = u = 0), as in every IEEE rounding; softmax subtracts the
+    greatest score of its row, as computed, and keeps subnormal numbers.
+
     Attributes:
         bits: significand bits with the hidden one (fp32 has 24).
         least_exponent: exponent of the least normal number; None means an unbounded exponent (no underflow).

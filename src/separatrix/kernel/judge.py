@@ -19,7 +19,17 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError
 from separatrix.core.guarantee import PROVED, Guarantee
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
-from separatrix.kernel import communication, coordinates, exhaustive, pointer_rows, rank_bound, separable, swap_rows
+from separatrix.kernel import (
+    communication,
+    coordinates,
+    exhaustive,
+    pointer_counterexample,
+    pointer_rows,
+    pointer_sets,
+    rank_bound,
+    separable,
+    swap_rows,
+)
 from separatrix.kernel.case import Case
 from separatrix.tasks import make_task
 
@@ -37,6 +47,8 @@ KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
+    "pointer-sets": Kind("correct", pointer_sets.check_case),
+    "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),
     "communication": Kind("needs", communication.check),
     "coordinates": Kind("needs", coordinates.check),
     "swap-rows": Kind("needs", swap_rows.check),

@@ -62,9 +62,7 @@ class PointerModel:
         task, (arch, first, layer) = averaging(case), parts(case)
         width = query_width(first)
         z, key, query = slice(0, task.dim), slice(task.dim, task.dim + first.key_width), slice(-width, None)
-        tensors = {name: tensor.astype(np.float64) for name, tensor in case.tensors.items() if name != "embed.nodes"}
-        if any(t.dtype.kind == "i" and np.abs(t).max(initial=0) > 2**52 for t in case.tensors.values()):
-            raise UnknownError("a stored integer is longer than a float64 significand")
+        tensors = floats(case.tensors)
         if tensors["readout.bias"].any():
             raise UnknownError("the read-out has a bias")
         heads, leaks = [], []
@@ -105,6 +103,14 @@ class PointerModel:
         below = np.maximum(np.maximum(low - t_high, t_low - high), 0.0) * LESS
         most = up(sum_high(above, axis=1) + self.leak)
         return np.nextafter(sum_low(below, axis=1) - self.leak, -np.inf), most
+
+
+def floats(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All tensors but integer nodes as float64, unchanged in value; UnknownError for integers of 53 bits or more."""
+    rest = {name: tensor for name, tensor in tensors.items() if name != "embed.nodes"}
+    if any(t.dtype.kind == "i" and ((t > 2**52) | (t < -(2**52))).any() for t in rest.values()):
+        raise UnknownError("a stored integer is longer than a float64 significand")
+    return {name: tensor.astype(np.float64) for name, tensor in rest.items()}
 
 
 def averaging(case: Case) -> SparseAveraging:

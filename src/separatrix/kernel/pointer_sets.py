@@ -25,7 +25,6 @@ import numpy as np
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.balls import Ball, exp, sum_high, up
 from separatrix.kernel.case import Case
-from separatrix.kernel.pointer_map import queries
 from separatrix.kernel.pointer_model import Head, PointerModel, weights
 
 MOST_SETS = 2**22
@@ -118,8 +117,7 @@ def _slots(model: PointerModel) -> str:
     if first.query != "slots" or first.keys != "stored":
         raise UnknownError("this bound is about the keys of the pointers side by side")
     keys = Ball.exact(model.tensors["embed.keys"])
-    shares, missed = np.zeros(first.pointers), []
-    total = Ball.exact(np.zeros(first.pointers))
+    missed, total = [], Ball.exact(np.zeros(first.pointers))
     for head in model.heads:
         slots = head.query.reshape(first.pointers, first.key_width, -1)
         used = np.flatnonzero(slots.any(axis=(1, 2)))
@@ -132,9 +130,9 @@ def _slots(model: PointerModel) -> str:
             low, _ = weights(model.scores(one, keys[rows]))
             least = min(least, float(low[np.arange(len(rows)), rows].min()))
         missed.append(2.0 * head.share * (1.0 - least))
-        shares[used[0]] = 1.0
         total = total + Ball.exact(np.where(np.arange(first.pointers) == used[0], head.share, 0.0))
-    off = total - Ball(np.full(len(shares), 1.0 / first.pointers), np.full(len(shares), 2.0**-52))
+    wanted = np.full(first.pointers, 1.0 / first.pointers)
+    off = total - Ball(wanted, np.full(first.pointers, 2.0**-52))
     error = float(up(sum_high(np.array(missed)) + sum_high(np.abs(off.mid) + off.rad) + model.leak, 4))
     _within(model, error)
     return f"{len(model.heads)} heads, one pointer each, worst error at most {error:.3g}"
