@@ -28,7 +28,7 @@ def nearest(x: np.ndarray, spec: FloatSpec) -> np.ndarray:
 
 @dataclass
 class Machine:
-    """Rounds every operation. `sign`: nearest, or (1 + d) with d = +u, -u or random, and 0 where the result is exact."""
+    """Rounds every operation. `sign`: nearest; or d = +u, -u or either at random, and 0 where the result is exact."""
 
     spec: FloatSpec
     order: Order

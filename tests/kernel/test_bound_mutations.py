@@ -140,7 +140,8 @@ def true_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
                 yield edit(good, fillers=rng.integers(0, 4, 5))
             for p in itertools.islice(itertools.cycle(range(5)), 20):
                 keep = np.delete(np.arange(5), p)
-                parts = {name: good.arrays[name][keep] for name in ("positions", "suffixes", "queries")}
+                names = ("positions", "suffixes", "queries")
+                parts: dict[str, Any] = {name: good.arrays[name][keep] for name in names}
                 symbols = np.tile(np.arange(4), 4)
                 yield edit(good, 8.0, **parts, offsets=np.arange(5) * 4, symbols=symbols, fillers=rng.integers(0, 4, 5))
         case "coordinates-real":

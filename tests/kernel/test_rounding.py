@@ -332,7 +332,7 @@ def test_the_quadratic_witness_needs_few_bits_and_the_simulation_agrees() -> Non
 def test_weights_that_the_format_cannot_hold_are_rounded_at_rest() -> None:
     """eta = 1 + 2^-20 needs 21 bits; with fewer the score of a neighbour may move: simulated and claimed alike."""
     rng = np.random.default_rng(5)
-    for symbols, n, factor in ((2, 5, 1 + 2**-20), (3, 6, 1 / 3), (2, 12, 0.7)):
+    for symbols, n, factor in ((2, 5, 1 + 2**-20), (3, 6, 5 / 3), (2, 12, 0.7)):
         made = lookup_model(n, symbols)
         moved = replaced(made, layers_0_query=made.model.tensors["layers.0.query"] * factor)
         p = least_precision(moved)

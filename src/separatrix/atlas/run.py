@@ -39,7 +39,8 @@ class Job:
 class Result:
     """What became of a job; `check_seconds` is the kernel's time on the file as written.
 
-    guarantee is empty where nothing was accepted; `sentence` is the kernel's, or the reason.
+    guarantee is empty where nothing was accepted; `sentence` is the kernel's, or the reason; `certificate` is the path
+    of the file that was judged.
     """
 
     job: Job
@@ -49,6 +50,11 @@ class Result:
     bits: float | None
     seconds: float
     check_seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """A witness without an accepted certificate, or a file that was rejected; a bound may stand as a formula."""
+        return not self.guarantee and (self.job.kind == "witness" or bool(self.certificate))
 
     def to_json(self) -> dict[str, Any]:
         """A row of atlas.json and atlas.csv."""
@@ -152,7 +158,7 @@ def run_job(job: Job) -> Result:
                 spent = time.perf_counter() - start
                 text = str(verdict.guarantee)
                 return Result(job, text, verdict.sentence, str(path), bits, spent, verdict.seconds)
-            reason = verdict.sentence
+            return Result(job, "", verdict.sentence, str(path), bits, time.perf_counter() - start, verdict.seconds)
     except SeparatrixError as error:
         reason = str(error)
     return Result(job, "", reason, "", bits, time.perf_counter() - start, 0.0)

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from separatrix.models.nets import Transformer
 
-CHECK_EVERY = 50  # steps between two looks at the validation inputs
-CHECK_INPUTS = 2048
+CHECK_INPUTS = 2048  # inputs of one look at the accuracy
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 CLIP = 1.0  # greatest norm of the gradient
 
@@ -60,7 +59,7 @@ def train(
     device: str = "cpu",
     distribution: str = "uniform",
     patience: int = 0,
-    enough: float = 1.0,
+    check_every: int = 25,
     progress: Callable[[int, float, float], None] | None = None,
 ) -> Trained:
     """Trains all weights of `arch`: cross-entropy for labels, mean squared error for reals, over all queries.
@@ -69,7 +68,8 @@ def train(
     machine; the inputs, the first weights and the validation inputs are equal on every machine.
 
     Args:
-        patience: ends the run after this many checks in a row with accuracy >= `enough`; 0 takes every step.
+        patience: ends the run after this many checks in a row without a wrong answer; 0 takes every step.
+        check_every: steps between two checks.
         progress: called with (step, loss, validation accuracy) at every check.
 
     Raises:
@@ -80,10 +80,10 @@ def train(
     from separatrix.models import nets
 
     start = time.perf_counter()
-    if steps < 1 or batch < 1 or not 0.0 < learning_rate < math.inf or patience < 0:
+    if min(steps, batch, check_every) < 1 or patience < 0 or not 0.0 < learning_rate < math.inf:
         raise InputError(
-            f"steps = {steps}, batch = {batch}, learning rate = {learning_rate}, patience = {patience}; "
-            "take positive numbers (patience may be 0)"
+            f"steps = {steps}, batch = {batch}, check_every = {check_every}, patience = {patience}, "
+            f"learning rate = {learning_rate}; take positive numbers (patience may be 0)"
         )
     require_fit(task, n, arch)
     net = nets.load(initialise(arch, child(seed, "weights")), device=device)
@@ -104,11 +104,11 @@ def train(
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise InputError(f"the loss is {losses[-1]} at step {step}: learning rate {learning_rate} is too large")
-        if step % CHECK_EVERY == 0 or step == steps:
+        if step % check_every == 0 or step == steps:
             right = share_right(net, task, n, *held_out)
             if progress is not None:
                 progress(step, losses[-1], right)
-            good = good + 1 if right >= enough else 0
+            good = good + 1 if right == 1.0 else 0
             if patience and good >= patience:
                 break
     model = nets.to_model(net)
@@ -117,14 +117,14 @@ def train(
     return Trained(model, np.array(losses), right, len(losses), time.perf_counter() - start)
 
 
-def accuracy(model: Model, task: Task, n: int, size: int, rng: np.random.Generator, distribution="uniform") -> float:
-    """Share of right answers of `model`, as torch evaluates it in the stored dtype, over `size` random inputs."""
+def accuracy(model: Model, task: Task, n: int, size: int, rng: np.random.Generator) -> float:
+    """Share of right answers of `model`, as torch evaluates it in the stored dtype, over `size` uniform inputs."""
     from separatrix.models import nets
 
     net, right, left = nets.load(model), 0.0, size
     while left:
         count = min(left, CHECK_INPUTS)
-        right += count * share_right(net, task, n, *task.sample(n, count, rng, distribution))
+        right += count * share_right(net, task, n, *task.sample(n, count, rng))
         left -= count
     return right / size
 
