@@ -3,8 +3,8 @@
     python examples/train_and_prove.py                 600 steps: proved right on all 64 * 4^64 inputs
     python examples/train_and_prove.py --stop-early    stops once no random input fails: refuted all the same
 
-One layer, one head, no feed-forward part. Both models answer 100,000 random inputs right; on random inputs the symbols
-that should not count cancel each other, so a head that gives the right position a third of its attention looks perfect.
+One layer, one head, no feed-forward part. Both models answer 100,000 random inputs right. In a random input the symbols
+that should not count cancel each other, however much attention they get; in the worst input they all agree.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ def arb_logits(model: Model, tokens: np.ndarray, query: int) -> list[arb]:
         return [logits[0, k] for k in range(arch.readout.outputs)]
 
 
-def _attention(t: dict[str, np.ndarray], i: int, layer: Attention, x: arb_mat) -> arb_mat:  # pyright: ignore
+def _attention(t: Mapping[str, np.ndarray], i: int, layer: Attention, x: arb_mat) -> arb_mat:
     total = arb_mat(x.nrows(), x.ncols())
     for h in range(layer.heads):
         q, k, v, o = (exact(t[f"layers.{i}.{name}"][h]) for name in ("query", "key", "value", "output"))
@@ -78,7 +78,7 @@ def _attention(t: dict[str, np.ndarray], i: int, layer: Attention, x: arb_mat) -
     return total
 
 
-def _feed(t: dict[str, np.ndarray], i: int, x: arb_mat) -> arb_mat:
+def _feed(t: Mapping[str, np.ndarray], i: int, x: arb_mat) -> arb_mat:
     inner = x * exact(t[f"layers.{i}.in"])
     for r in range(inner.nrows()):
         for c in range(inner.ncols()):

@@ -11,10 +11,12 @@ import pytest
 
 from core.floats import ORDERS, TREES, Machine, adversary, margins, nearest, simulate
 from core.heads import Instance, instance, lookup
-from core.reference import accepts, all_inputs, label_of, worst
+from core.reference import accepts, all_inputs, head, label_of, random_tensors, worst
 from separatrix.can.witnesses.index_lookup_quadratic import build
 from separatrix.core.errors import InputError
 from separatrix.core.semantics import FloatSpec, Semantics
+from separatrix.kernel.layer import Layer
+from separatrix.kernel.rounding import _scores_are_exact
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.tasks.index_lookup import IndexLookup
@@ -64,7 +66,7 @@ def test_no_simulated_evaluation_gets_an_accepted_head_wrong(text: str) -> None:
             continue
         seen["accepted"] += 1
         assert least_margin(made, text, rng) > 0, (seed, made.family)
-    assert seen["accepted"] >= 10 and seen["rejected"] >= 30, seen
+    assert seen["accepted"] >= (3 if text == "float:6" else 10) and seen["rejected"] >= 30, seen
 
 
 @pytest.mark.parametrize("suffix", ["", ",tree"])
@@ -343,6 +345,44 @@ def test_weights_that_the_format_cannot_hold_are_rounded_at_rest() -> None:
             assert margins(logits, made.task.answer(tokens)[:, 0]).min() > 0
 
 
+def test_scores_that_are_called_exact_are_exact() -> None:
+    """Random selectors on random grids: no direction of rounding moves a score that needs none."""
+    rng, seen = np.random.default_rng(7), Counter[bool]()
+    for _ in range(500):
+        width, m = 6, int(rng.integers(1, 4))
+        arch = head(3, 4, 2, width, key=m, value=1, blank=bool(rng.integers(2)), scale=2.0 ** int(rng.integers(-3, 4)))
+        t = random_tensors(arch, rng)
+        grid, top = 2.0 ** -int(rng.integers(0, 6)), int(rng.choice([1, 3, 20, 150]))
+        for name in ("embed.token", "embed.position", *(["embed.blank"] if arch.blank else [])):
+            t[name] = rng.integers(-top, top + 1, t[name].shape) * grid
+        split = rng.integers(0, 2, width).astype(bool)
+        t["embed.token"][:, split], t["embed.position"][:, ~split] = 0.0, 0.0
+        if rng.random() < 0.2:
+            t["embed.position"][0, int(rng.integers(width))] = 1 / 3
+        for name in ("query", "key"):
+            t[f"layers.0.{name}"] = np.zeros((1, width, m))
+            for column in range(m):
+                t[f"layers.0.{name}"][0, int(rng.integers(width)), column] = rng.choice([0.0, 1.0, -2.0, 0.5, 1.0, 3.0])
+        spec = FloatSpec(int(rng.integers(4, 25)))
+        layer = Layer.of(arch, t, 4)
+        exact = _scores_are_exact(layer, spec)
+        seen[exact] += 1
+        if not exact:
+            continue
+        x = (t["embed.token"][:, None] + t["embed.position"]).reshape(-1, width)
+        if arch.blank:
+            x = np.concatenate([x, t["embed.blank"][None]])
+        q, k = x @ t["layers.0.query"][0], x @ t["layers.0.key"][0]
+        true = (q[:, None] * k[None]).sum(axis=2) * layer.scale
+        for order in ORDERS:
+            machine = Machine(spec, order, rng, "random")
+            rest = machine.fl(x)
+            q, k = (machine.matmul(rest, machine.fl(t[f"layers.0.{name}"][0])) for name in ("query", "key"))
+            s = machine.fl(machine.add(np.moveaxis(machine.fl(q[:, None] * k[None]), -1, 0)) * layer.scale)
+            assert np.array_equal(s, true)
+    assert min(seen[True], seen[False]) >= 60, seen
+
+
 def test_nearest_is_the_format_of_numpy() -> None:
     rng = np.random.default_rng(6)
     values = np.r_[
@@ -367,4 +407,5 @@ def test_specs_by_hand() -> None:
     assert spec_of("fp32").depth(1000) == 999 and spec_of("fp32,tree").depth(1000) == 10
     assert spec_of("fp32").depth(1) == 0 and FloatSpec(9).greatest == math.inf
     assert spec_of("fp16").is_tiny(np.array([0.0, 2.0**-14, 2.0**-15, -1e-9])).tolist() == [0, 0, 1, 1]
+    assert spec_of("fp64").least > 0, "2^-1075 is no float: it must round up, not to 0"
     assert str(Semantics.parse("float:24,tree")) == "float:24,tree"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -125,10 +127,11 @@ def test_margins_around_zero_are_decided_on_the_right_side(shift: float) -> None
                     assert arb_right(model, made.task, made.n, tokens, query) is not True
 
 
-def test_evaluation_agrees_with_arb() -> None:
+@pytest.mark.parametrize("mask", ["none", "causal"])
+def test_evaluation_agrees_with_arb(mask: Literal["none", "causal"]) -> None:
     """The float64 reference of these tests is itself checked, on one-layer, causal and two-layer models."""
     rng = np.random.default_rng(8)
-    for mask, blank, residual in [(m, b, r) for m in ("none", "causal") for b in (False, True) for r in (False, True)]:
+    for blank, residual in itertools.product((False, True), repeat=2):
         layers = (
             Attention(2, 2, 2, mask=mask, residual=residual, scale=0.5),
             FeedForward(3, residual=residual),

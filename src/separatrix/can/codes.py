@@ -1,8 +1,8 @@
 """Codes: many vectors of norm nearly 1 with small inner products, stored on a grid that float32 holds exactly.
 
 `random_signs`: independent entries +-1/sqrt(k) (Bhattamishra et al. 2024, Lemma 2). `chirps`: for an odd prime P the
-P^2 vectors z_{a,b}[t] = exp(2 pi i (a t^2 + b t) / P) / sqrt(P), as pairs of reals in R^{2P}; two of them with one a are
-orthogonal, and a Gauss sum makes every other inner product at most 1/sqrt(P) in absolute value.
+P^2 vectors z_{a,b}[t] = exp(2 pi i (a t^2 + b t) / P) / sqrt(P), as pairs of reals in R^{2P}; two of them with equal a
+are orthogonal, and a Gauss sum makes every other inner product at most 1/sqrt(P) in absolute value.
 
 Rounding to the grid moves a vector of k entries by at most 2^-21 sqrt(k), so norms are not exactly 1: whoever uses a
 code takes its measured inner products, or adds `slack`.

@@ -100,7 +100,7 @@ def tensors_to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
     """The safetensors file of these arrays; equal arrays give equal bytes."""
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
+    return save({name: np.asarray(tensors[name], order="C") for name in sorted(tensors)})
 
 
 def tensors_from_bytes(data: bytes, name: str) -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ class FloatSpec:
     @property
     def least(self) -> float:
         """Greatest absolute error of an operation that underflows; 0 when the exponent is unbounded."""
-        return 0.0 if self.least_exponent is None else 2.0 ** (self.least_exponent - self.bits)
+        return 0.0 if self.least_exponent is None else max(2.0 ** (self.least_exponent - self.bits), 5e-324)  # fp64
 
     @property
     def greatest(self) -> float:

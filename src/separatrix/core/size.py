@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,7 +35,7 @@ class Precision:
         if text in named:
             return cls(named[text], "float")
         kind, _, bits = text.partition(":")
-        if kind in ("stored", "float", "fixed", "accumulator") and bits.isdecimal() and 0 < int(bits) <= 10**6:
+        if kind in ("stored", "float", "fixed", "accumulator") and re.fullmatch("[1-9][0-9]{0,5}", bits):
             return cls(int(bits), kind)  # pyright: ignore[reportArgumentType]
         raise InputError(
             f"precision {text!r} is none of fp64, fp32, fp16, bf16, float:B, fixed:B, stored:B, accumulator:B"

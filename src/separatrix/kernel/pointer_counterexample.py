@@ -1,7 +1,7 @@
 """Certificate kind `pointer-counterexample`: on this legal input the model misses sparse averaging by more than eps.
 
 The evidence is the input: everybody's pointers, signs s_j with z_j = s_j e_1, and the position. The whole layer is
-evaluated, whatever its weights are: in balls, and for integer keys, whose scores cancel, in rationals up to the softmax.
+evaluated, whatever its weights are: in balls, or for integer keys, whose scores cancel, in rationals up to the softmax.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def _row_sums(matrices: Ball) -> np.ndarray:
 
 
 def trigonometric(n: int, sets: np.ndarray) -> Ball:
-    """(sets, 2 q): -(a_1, b_1, .., a_q, b_q) with prod_j (1 - cos(t - 2 pi j/n)) / 2 = a_0 + sum a_k cos kt + b_k sin kt.
+    """(sets, 2 q): -(a_1, b_1, .., a_q, b_q) of prod_j (1 - cos(t - 2 pi j/n)) / 2 = a_0 + sum a_k cos kt + b_k sin kt.
 
     A factor is 1/2 - (e^{i theta} e^{-it} + e^{-i theta} e^{it}) / 4; coefficients p_k of e^{ikt}, k = -d .. d.
     """

@@ -4,8 +4,8 @@ Let the stream be (z ; key ; query). Where every W_Q reads the query block only 
 weights a_hj of head h do not depend on z or on anybody else's pointers. Where W_V W_O W_R maps the z block by M_h and
 the other blocks to 0, exactly, the model's error at a token with answer sum_j t_j z_j is
     |sum_j (sum_h a_hj M_h - t_j I) z_j|.
-Write M_h = c_h I + E_h. The weights of a head add up to 1, so for z in the unit ball the error lies within sum_h |E_h| of
-    sum_j |sum_h c_h a_hj - t_j|,
+Write M_h = c_h I + E_h. The weights of a head add up to 1, so the error for z in the unit ball is, up to sum_h |E_h|,
+    at most sum_j |sum_h c_h a_hj - t_j|,
 which is reached at z_j = +-e. (Constructions have E_h = 0; the rounding of the products is all that is left of it.)
 """
 
@@ -59,7 +59,7 @@ class PointerModel:
     @classmethod
     def of(cls, case: Case) -> PointerModel:
         """Takes the model apart; UnknownError where it is built otherwise, RejectedError where it misfits the task."""
-        task, (arch, first, layer) = averaging(case), parts(case)
+        task, (_, first, layer) = averaging(case), parts(case)
         width = query_width(first)
         z, key, query = slice(0, task.dim), slice(task.dim, task.dim + first.key_width), slice(-width, None)
         tensors = floats(case.tensors)

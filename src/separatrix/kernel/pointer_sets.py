@@ -72,7 +72,7 @@ def _babel(model: PointerModel) -> str:
         delta = min(delta, float(np.nextafter(norms - _top(sizes, q - 1), -np.inf).min()))
     if not delta > 0.0:
         raise RejectedError(f"mu(q - 1) exceeds the norms by {-delta:.3g}: no Babel bound for these keys")
-    gap = float(np.nextafter(1.0 - up(np.float64(off / delta)), -np.inf))
+    gap = float(np.nextafter(1.0 - up(np.asarray(off / delta)), -np.inf))
     error = _one_head(model, gap)
     return f"Babel: others score at most {1 - gap:.3g} of a pointer's, worst error at most {error:.3g}"
 

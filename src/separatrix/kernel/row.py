@@ -19,8 +19,8 @@ class Row:
     """The exponentials of one query row; every score is shifted by the same stored floats.
 
     Attributes:
-        place (T,), sign (S,): the score of a position and of a symbol; a pair's score is their sum. `place` is made from
-            `raw` and `shift` when asked for.
+        place (T,), sign (S,): the score of a position and of a symbol; a pair's score is their sum. `place` is
+            raw - shift, made when asked for.
         single (1 or 2,): the query's own token, and the model's blank.
         e_place, e_sign, e_single: intervals (low, high) of their exponentials.
         rows (1 or 2, d): embeddings of the singles.

@@ -1,4 +1,4 @@
-"""The architecture that people train: one softmax layer on learned token and position vectors, and its first weights."""
+"""What people train first: one softmax layer on learned token and position vectors, and its random first weights."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Sparse averaging by chirp keys, right for every pointer set by a Babel bound (Tropp 2004).
 
-Sanford, Hsu, Telgarsky 2023, Theorem 2, with an explicit code: the query is the dual certificate w = U_y^T (U_y U_y^T)^-1 1,
-which scores 1 on the pointers. With mu(r) the greatest sum of r absolute inner products of a key with others, every
-other key scores at most mu(q) / (|u|^2 - mu(q - 1)), whatever the set. Inner products are at most 1/sqrt(P), so
-P >= (3q - 1)^2 makes that 1/2; width O(q^2) for N <= q^4.
+Sanford, Hsu, Telgarsky 2023, Theorem 2, with an explicit code: the dual certificate w = U_y^T (U_y U_y^T)^-1 1
+scores 1 on the pointers. With mu(r) the greatest sum of r absolute inner products of a key with others, every other key
+scores at most mu(q) / (|u|^2 - mu(q - 1)), whatever the set. Inner products are at most 1/sqrt(P), so P >= (3q - 1)^2
+makes that 1/2; width O(q^2) for N <= q^4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sparse averaging by one-hot keys: position j carries the j-th unit vector, the query adds up those of the pointers.
 
-The trivial keys of q-sparse averaging (Sanford, Hsu, Telgarsky 2023): width N instead of O(q log N), but below the width
-of the smallest certified codes for small N or large q, and orthogonal, so that others score exactly 0.
+The trivial keys of q-sparse averaging (Sanford, Hsu, Telgarsky 2023): width N instead of O(q log N), but less than the
+smallest certified codes need for small N or large q, and orthogonal, so that others score exactly 0.
 """
 
 from __future__ import annotations

@@ -31,13 +31,13 @@ def every_set(task: SparseAveraging, n: int) -> bool:
 
 
 def key_width(task: SparseAveraging, n: int) -> int:
-    """m = 4 q ln N where all sets are looked at. Else inner products up to 1/(3q - 1) make others score at most 1/2.
+    """m = 8 q ln N where all sets are looked at. Else inner products up to 1/(3q - 1) make others score at most 1/2.
 
     There Hoeffding's exp(-m mu^2 / 2) for both signs of N(N - 1)/2 means, with probability 1/2:
     m = 2 (3q - 1)^2 ln(2 N (N - 1)).
     """
     if every_set(task, n):
-        return max(2 * task.q, math.ceil(4 * task.q * math.log(n)))
+        return max(2 * task.q, math.ceil(8 * task.q * math.log(n)))
     return math.ceil(2 * (3 * task.q - 1) ** 2 * math.log(2 * n * (n - 1)))
 
 
@@ -87,7 +87,7 @@ def size(task: SparseAveraging, n: int) -> Size:
     "sparse-averaging-random",
     task="sparse-averaging",
     source="Sanford, Hsu, Telgarsky 2023, Theorem 2",
-    formula="1 head, key width m = ⌈4q ln N⌉ (all sets looked at) or ⌈2(3q−1)² ln 2N(N−1)⌉ (Babel), value width d, "
+    formula="1 head, key width m = ⌈8q ln N⌉ (all sets looked at) or ⌈2(3q−1)² ln 2N(N−1)⌉ (Babel), value width d, "
     "width d + 2m, 32 stored bits",
     size=size,
     method="pointer-sets",

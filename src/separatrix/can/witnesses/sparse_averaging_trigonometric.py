@@ -2,8 +2,8 @@
 
 Sanford, Hsu, Telgarsky 2023, Theorem 3: keys (cos k theta_j, sin k theta_j), k = 1..q, theta_j = 2 pi j / N, are the
 vertices of a q-neighbourly polytope: P_y(t) = prod_{i in y} (1 - cos(t - theta_i))/2 vanishes on y and is positive
-elsewhere, so the query -coefficients(P_y) scores the constant term on y and less elsewhere. The margin is tiny: "infinite
-precision" here means about 2 q log2(N / q) bits.
+elsewhere, so the query -coefficients(P_y) scores the constant term on y and less elsewhere. The margin is tiny:
+"infinite precision" here means about 2 q log2(N / q) bits.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def build(task: SparseAveraging, n: int) -> Model:
     heat = alpha(task, n)
     require(
         heat <= 2.0**MOST_BITS,
-        f"sparse-averaging-trigonometric: N = {n}, q = {task.q} needs temperature 2^{math.log2(heat):.0f}, too much for "
-        f"64-bit keys (2^{MOST_BITS} is not); sparse-averaging-moment has integer keys and is exact",
+        f"sparse-averaging-trigonometric: N = {n}, q = {task.q} needs temperature 2^{math.log2(heat):.0f}; with "
+        f"64-bit keys 2^{MOST_BITS} is the limit: take sparse-averaging-moment, whose integer keys are exact",
     )
     angle = 2 * np.pi * np.outer(np.arange(n), np.arange(1, task.q + 1)) / n
     keys = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(n, 2 * task.q)
