@@ -37,7 +37,7 @@ def test_weights_of_the_paper():
     assert least_weight(codes, 7.602) == pytest.approx(0.75, abs=2e-4)
 
 
-def test_quadratic_key_weights_of_the_digest():
+def test_quadratic_key_weights():
     for eta, weight in ((2, 0.7866), (2.2, 0.8184), (3, 0.9094), (4, 0.9647)):
         assert 1 / (1 + 2 * sum(math.exp(-eta * m * m) for m in range(1, 40))) == pytest.approx(weight, abs=1e-4)
 

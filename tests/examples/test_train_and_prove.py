@@ -18,7 +18,7 @@ def example():
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.RANDOM_INPUTS = 2000
+    vars(module)["RANDOM_INPUTS"] = 2000
     return module
 
 

@@ -1,12 +1,12 @@
-"""The kernel kinds `pointer-sets` and `pointer-counterexample`: enclosures hold, methods agree with 300-bit arithmetic."""
+"""Kernel kind `pointer-sets`: enclosures hold, methods agree with 300-bit arithmetic, structure is checked."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 from flint import arb
-from kernel.pointer_oracle import exact, keys_of, query_of, worst_error
 
+from kernel.pointer_oracle import exact, keys_of, query_of, worst_error
 from separatrix.can import registry
 from separatrix.core.arch import Attention, PointerSet
 from separatrix.core.certificate import Certificate, Claim

@@ -33,13 +33,14 @@ def test_checks_do_not_change_the_run():
     assert np.array_equal(tiny(check_every=1).losses, tiny(check_every=20).losses)
 
 
-def test_the_global_generators_are_left_alone():
+def test_global_state_is_left_alone():
     import torch
 
     torch.manual_seed(3)
-    before = torch.random.get_rng_state()
-    tiny()
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    tiny(threads=3)
     assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.get_num_threads() == threads
 
 
 def test_tiny_lookup_is_learned_and_proved():
@@ -83,6 +84,7 @@ def test_every_position_is_scored():
         ({"learning_rate": float("nan")}, "learning rate = nan"),
         ({"learning_rate": 1e20}, "learning rate 1e\\+20 is too large"),
         ({"patience": -1}, "patience = -1"),
+        ({"threads": 0}, "threads = 0"),
         ({"check_every": 0}, "check_every = 0"),
         ({"distribution": "none-such"}, "none-such"),
         ({"device": "none-such"}, "none-such"),

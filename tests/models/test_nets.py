@@ -106,7 +106,11 @@ def test_random_architectures(draw):
 
 def smallest(witness: Witness) -> tuple[Model, Task, int]:
     """The first length at which the construction exists, with small parameters of its task."""
-    parameters = {"index-lookup": {"symbols": 4}, "match2": {"modulus": 7}, "sparse-averaging": {"q": 2}}
+    parameters: dict[str, dict[str, object]] = {
+        "index-lookup": {"symbols": 4},
+        "match2": {"modulus": 7},
+        "sparse-averaging": {"q": 2},
+    }
     task = make_task(witness.task, parameters.get(witness.task, {}))
     for n in (8, 16, 32, 64, 128):
         with contextlib.suppress(InputError):

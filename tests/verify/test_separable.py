@@ -26,7 +26,7 @@ def mixed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("mixed")
 def test_verdicts_agree_with_enumeration() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(600):
+    for seed in range(400):
         made = instance(seed)
         margin, _, _ = worst(made.model, made.task, made.n)
         outcome = certify(made.model, made.task, made.n, method="separable")
@@ -42,7 +42,7 @@ def test_verdicts_agree_with_enumeration() -> None:
             assert arb_right(made.model, made.task, made.n, tokens, query) is False
         if outcome.certificate is not None:
             assert judge(outcome.certificate, made.model.arch, made.model.tensors).accepted
-    assert seen["proved"] >= 200 and seen["refuted"] >= 200 and seen["unknown"] <= 6, seen
+    assert seen["proved"] >= 130 and seen["refuted"] >= 130 and seen["unknown"] <= 6, seen
 
 
 @pytest.mark.usefixtures("mixed")

@@ -61,7 +61,7 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
     witnesses = [w for _, w in can.registry.items() if w.task == task.name and w.arch == arch]
     bounds = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == arch]
     proved = {r.job.name: r for r in results if r.guarantee}  # the largest N comes last
-    made = [(o, w) for w in witnesses if w.name in proved and (o := order(_cut(w, task))) is not None]
+    made = [(o, w) for w in witnesses if w.name in proved and (o := _growth(w, task)) is not None]
     floor = [(o, b) for b in bounds if b.name in proved and (o := order(lambda n, b=b: b.bits(task, n))) is not None]
     upper, witness = min(made, key=lambda pair: pair[0], default=(4, None))
     lower, bound = max(floor, key=lambda pair: pair[0], default=(0, None))
@@ -93,6 +93,10 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
             links=(("Certificate", _link(result.certificate, folder)),),
         )
     return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
+
+
+def _growth(witness: Witness, task: Task) -> int | None:
+    return 1 if witness.growth == "log" else order(_cut(witness, task))
 
 
 def _cut(witness: Witness, task: Task) -> Callable[[int], int | None]:
@@ -152,7 +156,7 @@ def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
                 high,
                 f"The separation: {number(round(high / low))}×",
                 (
-                    f"at *N* = {number(n, 9)}: {number(low, 9)} bits against {number(high, 9)}.",
+                    f"at *N* = {number(n, 9)}: {number(round(low), 9)} bits against {number(round(high), 9)}.",
                     "A transformer can; no recurrent model can.",
                 ),
             )
@@ -162,7 +166,7 @@ def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
 def _finding(task: Task, curves: Sequence[Curve]) -> str:
     """The chart's title: what it shows."""
     title = TASKS[task.name].title
-    made = [o for name, w in can.registry.items() if w.task == task.name and (o := order(_cut(w, task))) is not None]
+    made = [o for _, w in can.registry.items() if w.task == task.name and (o := _growth(w, task)) is not None]
     floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
     if not made or not floors or not curves:
         return title

@@ -53,7 +53,7 @@ def sentence(text: str) -> str:
 
 
 def order(bits: Callable[[int], float | None]) -> int | None:
-    """Where a formula in N stands among 1, log N, N^c, N, N^2: by its slope between N = 2^12 and 2^20.
+    """Where a formula in N stands among 1, log N, N^c, N, N^2: by its slope between N = 2^10 and 2^16.
 
     None where the formula does not reach that far; a slope below 0.3 counts as polylogarithmic.
 
@@ -61,12 +61,12 @@ def order(bits: Callable[[int], float | None]) -> int | None:
     (3, 1, 0)
     """
     try:
-        near, far = bits(2**12), bits(2**20)
+        near, far = bits(2**10), bits(2**16)
     except InputError:
         return None
     if not near or not far or near <= 0 or far <= 0:
         return None
-    slope = math.log2(far / near) / 8
+    slope = math.log2(far / near) / 6
     if slope < 0.01:
         return 0
     return 1 if slope < 0.3 else 2 if slope < 0.95 else 3 if slope < 1.5 else 4

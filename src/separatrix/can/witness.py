@@ -21,7 +21,8 @@ class Witness:
         source: paper and theorem. formula: its size as a formula in N, for people.
         build: (task, n) -> Model; raises InputError where the construction does not reach n.
         size: (task, n) -> Size without building; equal to the built model's.
-        method: the certificate kind that proves it on every input.
+        method: the prover that proves it on every input.
+        growth: `log` where the bits grow like log N although `size` states one number format for its whole reach.
     """
 
     name: str
@@ -32,16 +33,26 @@ class Witness:
     build: Callable[[Task, int], Model]
     size: Callable[[Task, int], Size]
     method: str = "separable"
+    growth: str = ""
 
 
 registry: Registry[Witness] = Registry("witness")
 
 
-def witness(name: str, *, task: str, source: str, formula: str, size: Callable[..., Size], method: str = "separable"):
+def witness(
+    name: str,
+    *,
+    task: str,
+    source: str,
+    formula: str,
+    size: Callable[..., Size],
+    method: str = "separable",
+    growth: str = "",
+):
     """Decorator of a builder (task, n) -> Model that registers it as a witness."""
 
     def enter(build: Callable[..., Model]) -> Callable[..., Model]:
-        registry.register(name)(Witness(name, task, "transformer", source, formula, build, size, method))
+        registry.register(name)(Witness(name, task, "transformer", source, formula, build, size, method, growth))
         return build
 
     return enter

@@ -130,6 +130,8 @@ class Arch:
                 sizes.append(layer.hidden)
         if min(sizes) < 1 or max(sizes) > 2**31:
             raise InputError("a width, head count or output count in the config is not a positive 31-bit number")
+        if isinstance(self.first, PointerSet) and (self.first.keys == "moment") != (self.first.query == "moment"):
+            raise InputError("moment-curve queries go with moment-curve keys, and with no others")
         if not self.layers:
             raise InputError("the config has no layers")
 

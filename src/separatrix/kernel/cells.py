@@ -25,14 +25,16 @@ def margins_low(
 ) -> np.ndarray:
     """(cells, k) floats below the weighted margin of the label against every answer, on every input of each cell."""
     query, forced = group.query, group.positions
-    if group.labels is None or group.constraint.kind != "product" or (forced == query).any():
-        raise RejectedError("a cell of this task has no label, is not a product or forces its own query")
+    if not isinstance(group.token, int) or group.labels is None:
+        raise RejectedError("a cell of this task has no single symbol at its query, or no label")
+    if group.constraint.kind != "product" or (forced == query).any():
+        raise RejectedError("a cell of this task is not a product, or forces its own query")
     labels, of_cell = np.unique(group.labels, return_inverse=True)
     const = layer.bias if layer.skip is None else layer.bias + (row.rows[:1] @ layer.skip)[0]
     name = (labels.tobytes(), const.mid.tobytes(), const.rad.tobytes())
     margin = tables.margins(name, labels, const)  # (A, k, S)
     own = (layer.read(row.rows) + const).pairs(labels).low  # (A, k, singles)
-    loss = Loss.of(rounding, layer, tables, row, query, int(group.token), labels) if rounding else None
+    loss = Loss.of(rounding, layer, tables, row, query, group.token, labels) if rounding else None
     if loss is not None:
         name = (*name, *loss.key)
         margin = tables.shrunk(name, margin, loss.sign)

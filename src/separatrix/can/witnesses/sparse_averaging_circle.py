@@ -31,7 +31,9 @@ def temperature(task: SparseAveraging, n: int) -> float:
 
 
 def size(task: SparseAveraging, n: int) -> Size:
-    """q heads of key width 2; width = dim + 2 + 2 q."""
+    """q heads of key width 2; width = dim + 2 + 2 q. InputError beyond the reach of float64 keys."""
+    task.domain(n)
+    require(n <= MOST, f"sparse-averaging-circle: N = {n}; take N up to {MOST}")
     return pointer_size(task, n, 2, Precision(64, "stored"), slots=True)
 
 
@@ -42,11 +44,11 @@ def size(task: SparseAveraging, n: int) -> Size:
     formula="q heads, key width 2, value width d, width d + 2 + 2q, 64 stored bits",
     size=size,
     method="pointer-sets",
+    growth="log",  # p = O(log(N / eps)) bits would do; float64 covers the whole reach
 )
 def build(task: SparseAveraging, n: int) -> Model:
     """Scores of size alpha, about N^2 ln(N / eps) / 20, are known to 2^-50 of it: fine for N up to 2^16."""
-    task.domain(n)
-    require(n <= MOST, f"sparse-averaging-circle: N = {n}; take N up to {MOST}")
+    size(task, n)
     angle = 2 * np.pi * np.arange(n) / n
     keys = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return pointer_model(task, "slots", keys, temperature(task, n))

@@ -36,6 +36,8 @@ def precision(task: SparseAveraging, n: int) -> Precision:
 
 def size(task: SparseAveraging, n: int) -> Size:
     """One head of key width 2q; width = dim + 4 q; of the keys only the nodes are stored."""
+    task.domain(n)
+    require(n <= MOST, f"sparse-averaging-moment: N = {n}; take N up to {MOST}")
     return pointer_size(task, n, 2 * task.q, precision(task, n), stored=n)
 
 
@@ -49,7 +51,6 @@ def size(task: SparseAveraging, n: int) -> Size:
 )
 def build(task: SparseAveraging, n: int) -> Model:
     """The margin is 1 at least, and ln(2(N - q)/(q eps)) is enough heat."""
-    task.domain(n)
-    require(n <= MOST, f"sparse-averaging-moment: N = {n}; take N up to {MOST}")
+    size(task, n)
     nodes = np.arange(1, n + 1, dtype=np.int64)
     return pointer_model(task, "moment", nodes, temperature(task, n, gap=1.0), key_width=2 * task.q)

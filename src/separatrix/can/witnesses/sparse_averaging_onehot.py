@@ -19,6 +19,8 @@ MOST = 4096
 
 def size(task: SparseAveraging, n: int) -> Size:
     """One head of key width N; width = dim + 2 N."""
+    task.domain(n)
+    require(n <= MOST, f"sparse-averaging-onehot: N = {n}; tables of this width are built up to N = {MOST}")
     return pointer_size(task, n, n, Precision(32, "stored"))
 
 
@@ -32,6 +34,5 @@ def size(task: SparseAveraging, n: int) -> Size:
 )
 def build(task: SparseAveraging, n: int) -> Model:
     """The least-norm query of a set is the sum of its keys; pointers score 1, others 0."""
-    task.domain(n)
-    require(n <= MOST, f"sparse-averaging-onehot: N = {n}; tables of this width are built up to N = {MOST}")
+    size(task, n)
     return pointer_model(task, "least-norm", np.eye(n, dtype=np.float32), temperature(task, n, gap=1.0))

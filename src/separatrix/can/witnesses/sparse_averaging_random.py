@@ -79,8 +79,15 @@ def babel(keys: np.ndarray, q: int) -> float:
 
 
 def size(task: SparseAveraging, n: int) -> Size:
-    """One head of key width m; width = dim + 2 m."""
-    return pointer_size(task, n, key_width(task, n), Precision(32, "stored"))
+    """One head of key width m; width = dim + 2 m. InputError where one-hot keys are narrower."""
+    task.domain(n)
+    m = key_width(task, n)
+    require(
+        every_set(task, n) or m <= n,
+        f"sparse-averaging-random: N = {n}, q = {task.q}: too many sets to look at, and a Babel bound takes width {m}; "
+        "sparse-averaging-onehot (width N) is narrower",
+    )
+    return pointer_size(task, n, m, Precision(32, "stored"))
 
 
 @witness(
@@ -94,13 +101,8 @@ def size(task: SparseAveraging, n: int) -> Size:
 )
 def build(task: SparseAveraging, n: int) -> Model:
     """Seeds are tried in order; the temperature comes from the measured scores."""
-    task.domain(n)
+    size(task, n)
     every, m = every_set(task, n), key_width(task, n)
-    require(
-        every or m <= n,
-        f"sparse-averaging-random: N = {n}, q = {task.q}: too many sets to look at, and a Babel bound takes width {m}; "
-        "sparse-averaging-onehot (width N) is narrower",
-    )
     seed, off = draw(n, task.q, m, every)
     require(off < 0.999, f"sparse-averaging-random: N = {n}, q = {task.q}: none of {DRAWS} draws serves every set")
     return pointer_model(task, "least-norm", random_signs(n, m, seed), temperature(task, n, gap=1 - max(off, 0.0)))

@@ -41,7 +41,14 @@ def alpha(task: SparseAveraging, n: int, share: float = SHARE) -> float:
 
 
 def size(task: SparseAveraging, n: int) -> Size:
-    """One head of key width 2q; width = dim + 4 q."""
+    """One head of key width 2q; width = dim + 4 q. InputError where float64 cannot hold the margin."""
+    task.domain(n)
+    heat = alpha(task, n)
+    require(
+        heat <= 2.0**MOST_BITS,
+        f"sparse-averaging-trigonometric: N = {n}, q = {task.q} needs temperature 2^{math.log2(heat):.0f}; with "
+        f"64-bit keys 2^{MOST_BITS} is the limit: take sparse-averaging-moment, whose integer keys are exact",
+    )
     return pointer_size(task, n, 2 * task.q, Precision(64, "stored"))
 
 
@@ -55,13 +62,7 @@ def size(task: SparseAveraging, n: int) -> Size:
 )
 def build(task: SparseAveraging, n: int) -> Model:
     """Keys are rounded cosines and sines, so the certificate is about the rounded ones."""
-    task.domain(n)
-    heat = alpha(task, n)
-    require(
-        heat <= 2.0**MOST_BITS,
-        f"sparse-averaging-trigonometric: N = {n}, q = {task.q} needs temperature 2^{math.log2(heat):.0f}; with "
-        f"64-bit keys 2^{MOST_BITS} is the limit: take sparse-averaging-moment, whose integer keys are exact",
-    )
+    size(task, n)
     angle = 2 * np.pi * np.outer(np.arange(n), np.arange(1, task.q + 1)) / n
     keys = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(n, 2 * task.q)
-    return pointer_model(task, "trigonometric", keys, heat)
+    return pointer_model(task, "trigonometric", keys, alpha(task, n))

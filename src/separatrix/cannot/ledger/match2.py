@@ -77,7 +77,7 @@ registry.register("match2-recurrent")(
         task="match2",
         arch="rnn",
         source="INDEX at the last number (one-way argument as in Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 3)",
-        expression="min(N − 1, residues a with 2a ≠ 0; M − 1 with distinct indices)",
+        expression="min(N − 1, r), r = #{a : 2a ≠ 0 mod M}, or M − 1 with distinct indices",
         measure="state",
         merge=STATE,
         bits=recurrent_bits,
