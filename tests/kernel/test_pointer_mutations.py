@@ -19,12 +19,12 @@ from separatrix.verify.provers.pointer_sets import worst_inputs
 
 BASES = (  # witness, N, q, method
     ("onehot", 6, 2, "babel"),
-    ("onehot", 6, 2, "exhaustive"),
     ("random", 7, 2, "exhaustive"),
     ("trigonometric", 7, 2, "exhaustive"),
     ("moment", 7, 2, "moment"),
     ("circle", 6, 2, "slots"),
 )
+METHODS = ("exhaustive", "babel", "moment", "slots")
 
 
 def certificate(model: Model, task: SparseAveraging, n: int, kind: str, evidence: dict) -> Certificate:
@@ -70,17 +70,17 @@ def mutant(model: Model, rng: np.random.Generator) -> Model:
 
 
 def test_attacked_models_are_never_accepted_and_sound_ones_mostly():
-    """Truth by 300-bit arithmetic over all sets."""
+    """Truth by 300-bit arithmetic over all sets. No method accepts what is false; one accepts most of what is true."""
     rng = np.random.default_rng(0)
     false, true, kept, wrong = 0, 0, 0, []
-    for (name, n, q, method), _ in itertools.product(BASES, range(60)):
+    for (name, n, q, _), _ in itertools.product(BASES, range(90)):
         task, model = base(name, n, q)
         attack = mutant(model, rng)
         try:
             error = worst_error(attack, task)
         except ZeroDivisionError:  # dependent keys: the query is not defined
             error = arb("inf")
-        ok = accepted(attack, task, n, "pointer-sets", {"method": method})
+        ok = any(accepted(attack, task, n, "pointer-sets", {"method": m}) for m in METHODS)
         if error <= task.eps:
             true, kept = true + 1, kept + ok
         else:
@@ -126,7 +126,7 @@ def test_counterexamples_of_right_models_are_never_accepted():
 def test_counterexamples_of_wrong_models_are_accepted():
     """Every model whose true worst error is above eps by 1 % is refuted by its worst set."""
     rng, wrong, found = np.random.default_rng(3), 0, 0
-    for (name, n, q, _), _ in itertools.product(BASES, range(60)):
+    for (name, n, q, _), _ in itertools.product(BASES, range(90)):
         task, model = base(name, n, q)
         attack = mutant(model, rng)
         try:

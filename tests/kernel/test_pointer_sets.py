@@ -195,6 +195,9 @@ def test_nodes_must_be_distinct_integers():
         assert not ask(task, changed(model, embed__nodes=worse), 6, "moment").accepted
     for fine in (nodes * 7 - 30, nodes[::-1].copy(), nodes.astype(np.float64) * 2**40):
         assert ask(task, changed(model, embed__nodes=fine), 6, "moment").accepted
+    task, model = build("moment", 20, 4, 1)
+    cool = changed(model, embed__temperature=model.tensors["embed.temperature"] / 15)  # margins are 16 and more
+    assert "16 or more" in ask(task, cool, 20, "moment").sentence
 
 
 def test_every_slot_needs_a_head():

@@ -91,7 +91,7 @@ class Size:
     def bits(self, measure: Measure) -> int | None:
         """Bits in one measure (`MERGE` names the semantics of `cut`); None where the measure has no meaning.
 
-        >>> Size(state_numbers=128, precision=Precision(64)).bits("cut")
+        >>> Size(state_numbers=128, precision=Precision(64, "stored")).bits("cut")
         8192
         """
         if self.precision is None:

@@ -104,6 +104,8 @@ def judge(
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
+    except MemoryError:
+        return Verdict(False, "more memory is needed than there is", None, (), 3, time.perf_counter() - start)
     return Verdict(True, sentence, guarantee, TRUSTED, 0, time.perf_counter() - start)
 
 

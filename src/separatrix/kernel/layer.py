@@ -39,6 +39,8 @@ class Layer:
     skip: Ball | None
     bias: Ball
     scale: float
+    active: np.ndarray  # columns of the stream that the logits read at all
+    reading: Ball  # logits[active]
     memo: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # see `scores`
 
     @classmethod
@@ -59,6 +61,8 @@ class Layer:
         token = Ball.exact(tensors["embed.token"])
         width = token.mid.shape[1]
         position = Ball.exact(tensors["embed.position"] if arch.first.positions else np.zeros((positions, width)))
+        logits = value @ (output @ readout)
+        active = np.flatnonzero(((logits.mid != 0) | (logits.rad != 0)).any(axis=1))
         return cls(
             token=token,
             position=position,
@@ -68,10 +72,12 @@ class Layer:
             value=value,
             output=output,
             readout=readout,
-            logits=value @ (output @ readout),
+            logits=logits,
             skip=readout if layer.residual else None,
             bias=Ball.exact(tensors["readout.bias"]),
             scale=layer.scale,
+            active=active,
+            reading=logits[active],
         )
 
     def queries(self, tokens: Sequence[int], position: int) -> tuple[Ball, Ball]:
@@ -83,10 +89,7 @@ class Layer:
 
     def read(self, rows: Ball) -> Ball:
         """What rows of the stream add to the logits; columns that add exactly nothing are left out of the sum."""
-        active = np.flatnonzero(((self.logits.mid != 0) | (self.logits.rad != 0)).any(axis=1))
-        if len(active) == len(self.logits.mid):
-            return rows @ self.logits
-        return rows[:, active] @ self.logits[active]
+        return rows[:, self.active] @ self.reading
 
 
 def _sum_is_exact(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ the others weigh rho <= (N - q)/q e^(-g) together and the error is at most |c - 
     diagonally dominant, |M^-1| <= 1/delta in the row-sum norm (Varah 1975), and any other key scores
     <u_j, w> = sum_i <u_j, u_i> (M^-1 1)_i <= mu_j(q) / delta. (Tropp 2004 has unit norms; stored keys do not.)
 `moment`: keys t .. t^2q of distinct integers t and w from -prod_i (x - t_i)^2: all scores on the set are equal, every
-    other is lower by the square of a nonzero integer, hence by 1.
+    other is lower by prod_i (t - t_i)^2, the square of a nonzero integer, and least for the q nodes nearest to t.
 `slots`: each head reads the key of one pointer, so N softmax rows decide all sets: with weight w_h on its pointer, head
     h errs by 2 c_h (1 - w_h).
 """
@@ -94,8 +94,20 @@ def _moment(model: PointerModel) -> str:
     stored = model.tensors["embed.nodes"].tolist()
     if any(t != int(t) for t in stored) or len({int(t) for t in stored}) != model.n:
         raise RejectedError("the nodes are not distinct integers")
-    error = _one_head(model, 1.0)
-    return f"moment curve: others score lower by a nonzero integer square, worst error at most {error:.3g}"
+    gap = _least_square({int(t) for t in stored}, model.task.q)
+    error = _one_head(model, float(min(gap, 2**52)))
+    return f"moment curve: others score lower by an integer, {gap} or more, worst error at most {error:.3g}"
+
+
+def _least_square(nodes: set[int], q: int) -> int:
+    """min over a node of the product of squared distances to the q nearest others, or to 16 of them: each is >= 1."""
+    line, least = sorted(nodes), None
+    for i, t in enumerate(line):
+        apart = sorted(abs(t - s) for s in line[max(0, i - 16) : i + 17] if s != t)
+        product = math.prod(apart[: min(q, 16)]) ** 2
+        least = product if least is None else min(least, product)
+    assert least is not None
+    return least
 
 
 def _one_head(model: PointerModel, gap: float) -> float:

@@ -37,8 +37,8 @@ class IndexLookup(Task):
             raise InputError(f"index-lookup: symbols = {self.symbols}; take 2 to {2**20}")
 
     def domain(self, n: int) -> Sequence:
-        if not 1 <= n <= 2**27:
-            raise InputError(f"index-lookup: n = {n}; take 1 to {2**27} symbols")
+        if not 1 <= n <= 2**24:
+            raise InputError(f"index-lookup: n = {n}; take 1 to {2**24} symbols")
         symbols, index = np.arange(self.symbols), self.symbols + np.arange(n)
         return Sequence((symbols,) * n + (index,), vocabulary=self.symbols + n)
 
