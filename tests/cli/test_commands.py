@@ -114,7 +114,7 @@ def test_a_damaged_model_is_refuted_with_an_input(separatrix: Any, tmp_path: Pat
         (("ask", "index-lookup", "--n", "8", "--colour", "3"), "colour"),
         (("ask", "index-lookup", "--n", "8", "--precision", "fp33"), "fp33"),
         (("ask", "index-lookup", "--n", "8", "--heads", "0"), "--heads 0"),
-        (("build", "index-lookup-quadratic", "--n", "100000000"), "N = 100000000"),
+        (("build", "index-lookup-quadratic", "--n", "100000000"), "n = 100000000"),
         (("certify", "nowhere", "--task", "index-lookup", "--n", "8"), "nowhere"),
         (("check", "nowhere.cert.json"), "nowhere"),
         (("list", "dragons"), "dragons"),

@@ -188,6 +188,24 @@ def test_babel_needs_its_own_diagonal():
     assert worst_error(broken, task) > task.eps and not ask(task, broken, 6, "babel").accepted
 
 
+def test_keys_near_the_end_of_float64_are_never_accepted():
+    """Overflow gives infinities and NaN on the way; neither may get past a comparison."""
+    for name, n, q, methods in (("onehot", 6, 2, ("babel", "exhaustive")), ("circle", 6, 2, ("slots", "exhaustive"))):
+        task, model = build(name, n, q, 1)
+        keys = model.tensors["embed.keys"].astype(np.float64)
+        mixed = keys + 0.5 * np.roll(keys, 1, axis=0)  # far from orthogonal
+        if name == "onehot":
+            assert worst_error(changed(model, embed__keys=mixed), task) > task.eps  # whatever the scale
+        for scale in (1e160, 1e300, -1e300):
+            wild = changed(model, embed__keys=mixed * scale)
+            with np.errstate(all="ignore"):
+                assert not any(ask(task, wild, n, method).accepted for method in methods)
+        hot = changed(model, embed__temperature=np.float64(1e308))
+        with np.errstate(all="ignore"):
+            for method in methods:
+                assert not ask(task, changed(hot, embed__keys=mixed), n, method).accepted
+
+
 def test_nodes_must_be_distinct_integers():
     task, model = build("moment", 6, 2, 1)
     nodes = np.array(model.tensors["embed.nodes"])

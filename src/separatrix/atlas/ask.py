@@ -103,7 +103,7 @@ def ask(
             if not size.fits(limits):
                 continue
             progress(f"witness {witness.name}")
-            attempt = prove_witness(witness, task, n, folder / f"witness-{witness.name}", semantics)
+            attempt = prove_witness(witness, task, n, folder / f"witness-{witness.name}", semantics, progress)
             if attempt.certificate is not None:
                 proof = attempt
                 break

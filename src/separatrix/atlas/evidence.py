@@ -14,6 +14,7 @@ from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.size import Size
 from separatrix.core.task import Task
 from separatrix.kernel import judge
+from separatrix.kernel.case import Progress, silent
 from separatrix.verify.provers import certify
 
 CORRECT = "correct"  # file name of the certificate beside a model
@@ -65,11 +66,13 @@ class Floor:
         }
 
 
-def prove_witness(witness: Witness, task: Task, n: int, folder: Path, semantics: Semantics = REAL) -> Proof:
+def prove_witness(
+    witness: Witness, task: Task, n: int, folder: Path, semantics: Semantics = REAL, progress: Progress = silent
+) -> Proof:
     """Builds the witness, certifies it and, where the kernel accepts, writes model and certificate into `folder`."""
     model = witness.build(task, n)
     size = witness.size(task, n)
-    outcome = certify(model, task, n, semantics, witness.method)
+    outcome = certify(model, task, n, semantics, witness.method, progress)
     path = None
     if outcome.verdict == "proved" and outcome.certificate is not None:
         model.save(folder)

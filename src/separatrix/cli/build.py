@@ -54,8 +54,8 @@ def register(app: typer.Typer) -> None:
         for _, witness in sized:
             folder = out or Path(f"separatrix-out/build-{witness.name}-n{n}")
             with telling(as_json) as progress:
-                progress(f"building and certifying {witness.name}")
-                proof = prove_witness(witness, problem, n, folder)
+                progress(f"building {witness.name}")
+                proof = prove_witness(witness, problem, n, folder, progress=progress)
             if proof.certificate is None:
                 reasons.append(f"{witness.name}: {proof.sentence}")
                 continue

@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
             return
         with telling(as_json) as progress:
             progress(f"certifying {model.name or model}")
-            outcome = provers.certify(loaded, problem, n, arithmetic, method)
+            outcome = provers.certify(loaded, problem, n, arithmetic, method, progress)
         path = None
         if outcome.certificate is not None:
             folder = out or model

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         for file in files:
             with telling(as_json) as progress:
                 progress(f"checking {file.name}")
-                verdict = judge_file(file)
+                verdict = judge_file(file, progress)
             codes.add(verdict.exit_code)
             rows.append(
                 {

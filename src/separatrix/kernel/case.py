@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,12 @@ from separatrix.core.certificate import Claim
 from separatrix.core.errors import InputError
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
+
+Progress = Callable[[str], None]  # told what was done so far, in a few words
+
+
+def silent(_: str) -> None:
+    """The progress of whoever does not want to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class Case:
     arrays: Mapping[str, np.ndarray]
     arch: Arch | None
     tensors: Mapping[str, np.ndarray]
+    progress: Progress = silent
 
     @property
     def where(self) -> str:

@@ -30,7 +30,7 @@ from separatrix.kernel import (
     separable,
     swap_rows,
 )
-from separatrix.kernel.case import Case
+from separatrix.kernel.case import Case, Progress, silent
 from separatrix.tasks import make_task
 
 
@@ -79,26 +79,29 @@ class Verdict:
     seconds: float
 
 
-def judge_file(path: Path) -> Verdict:
+def judge_file(path: Path, progress: Progress = silent) -> Verdict:
     """Reads a certificate file, and the model beside it, and judges it."""
     start = time.perf_counter()
     try:
         certificate = Certificate.read(path)
         if certificate.model is None:
-            return judge(certificate)
+            return judge(certificate, progress=progress)
         config, tensors = read_model_files(certificate.model, path.parent)
-        return judge(certificate, Arch.from_config(config), tensors)
+        return judge(certificate, Arch.from_config(config), tensors, progress)
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
 
 
 def judge(
-    certificate: Certificate, arch: Arch | None = None, tensors: Mapping[str, np.ndarray] | None = None
+    certificate: Certificate,
+    arch: Arch | None = None,
+    tensors: Mapping[str, np.ndarray] | None = None,
+    progress: Progress = silent,
 ) -> Verdict:
     """Judges a certificate against the model that it is about (given by the caller, already matched by hash)."""
     start = time.perf_counter()
     try:
-        sentence = _check(certificate, arch, tensors)
+        sentence = _check(certificate, arch, tensors, progress)
         guarantee = PROVED
         if certificate.guarantee != guarantee:
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
@@ -109,7 +112,9 @@ def judge(
     return Verdict(True, sentence, guarantee, TRUSTED, 0, time.perf_counter() - start)
 
 
-def _check(certificate: Certificate, arch: Arch | None, tensors: Mapping[str, np.ndarray] | None) -> str:
+def _check(
+    certificate: Certificate, arch: Arch | None, tensors: Mapping[str, np.ndarray] | None, progress: Progress
+) -> str:
     claim = certificate.claim
     task = make_task(claim.task, claim.parameters)
     if task.parameters() != claim.parameters:
@@ -135,5 +140,7 @@ def _check(certificate: Certificate, arch: Arch | None, tensors: Mapping[str, np
         raise InputError("this certificate needs its model")
     else:
         check_tensors(arch, tensors)
-    case = Case(task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {})
+    case = Case(
+        task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {}, progress
+    )
     return kind.check(case)

@@ -11,6 +11,7 @@ which is reached at z_j = +-e. (Constructions have E_h = 0; the rounding of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -129,6 +130,8 @@ def parts(case: Case) -> tuple[Arch, PointerSet, Attention]:
         raise UnknownError("this check needs one attention layer on a pointer-set first map")
     if arch.blank or layer.residual or layer.mask != "none" or layer.norm != "none" or layer.weights != "softmax":
         raise UnknownError("this check needs softmax attention without mask, norm, residual path or blank")
+    if not math.isfinite(layer.scale):
+        raise RejectedError("the scale of the scores is not a finite number")
     if arch.readout.decision != "reals" or arch.readout.outputs != task.dim:
         raise RejectedError(f"the model's read-out is not of {task.dim} real numbers")
     if (first.positions, first.pointers, first.reals) != (case.n, task.q, task.dim):

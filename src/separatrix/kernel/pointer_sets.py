@@ -27,7 +27,7 @@ from separatrix.kernel.balls import Ball, exp, sum_high, up
 from separatrix.kernel.case import Case
 from separatrix.kernel.pointer_model import Head, PointerModel, weights
 
-MOST_SETS = 2**22
+MOST_SETS, MOST_SCORES = 2**22, 2**31
 BLOCK = 2**18  # entries of a block of scores
 
 
@@ -43,8 +43,8 @@ def check_case(case: Case) -> str:
 
 def _exhaustive(model: PointerModel) -> str:
     count = math.comb(model.n, model.task.q)
-    if count > MOST_SETS:
-        raise UnknownError(f"there are {count} pointer sets; at most {MOST_SETS} are enumerated")
+    if count > MOST_SETS or count * model.n > MOST_SCORES:
+        raise UnknownError(f"there are {count} pointer sets of {model.n} tokens; at most {MOST_SETS} are enumerated")
     worst, sets = 0.0, combinations(range(model.n), model.task.q)
     while block := list(islice(sets, max(1, BLOCK // model.n))):
         rows = np.array(block)
@@ -60,7 +60,7 @@ def _babel(model: PointerModel) -> str:
     if model.first.query != "least-norm" or model.first.keys != "stored":
         raise UnknownError("the Babel bound is about least-norm queries of stored keys")
     keys, q = Ball.exact(model.tensors["embed.keys"]), model.task.q
-    off, delta = 0.0, math.inf
+    offs, deltas = [], []
     for start in range(0, model.n, 256):
         rows = keys[start : start + 256]
         gram = rows @ Ball(keys.mid.T, keys.rad.T)
@@ -68,9 +68,10 @@ def _babel(model: PointerModel) -> str:
         norms = gram.low[at, start + at]
         sizes = up(np.abs(gram.mid) + gram.rad)
         sizes[at, start + at] = 0.0
-        off = max(off, float(_top(sizes, q).max()))
-        delta = min(delta, float(np.nextafter(norms - _top(sizes, q - 1), -np.inf).min()))
-    if not delta > 0.0:
+        offs.append(_top(sizes, q))
+        deltas.append(np.nextafter(norms - _top(sizes, q - 1), -np.inf))
+    off, delta = float(np.concatenate(offs).max()), float(np.concatenate(deltas).min())  # NaN if any is
+    if not (0.0 < delta < math.inf and off < math.inf):
         raise RejectedError(f"mu(q - 1) exceeds the norms by {-delta:.3g}: no Babel bound for these keys")
     gap = float(np.nextafter(1.0 - up(np.asarray(off / delta)), -np.inf))
     error = _one_head(model, gap)
@@ -136,12 +137,12 @@ def _slots(model: PointerModel) -> str:
         if len(used) != 1:
             raise UnknownError("a head reads more or less than one pointer")
         one = Head(slots[used[0]], head.key, head.share)
-        least = math.inf
+        rates = []
         for start in range(0, n, max(1, BLOCK // n)):
             rows = np.arange(start, min(n, start + max(1, BLOCK // n)))
             low, _ = weights(model.scores(one, keys[rows]))
-            least = min(least, float(low[np.arange(len(rows)), rows].min()))
-        missed.append(2.0 * head.share * (1.0 - least))
+            rates.append(low[np.arange(len(rows)), rows])
+        missed.append(2.0 * head.share * (1.0 - float(np.concatenate(rates).min())))
         total = total + Ball.exact(np.where(np.arange(first.pointers) == used[0], head.share, 0.0))
     wanted = np.full(first.pointers, 1.0 / first.pointers)
     off = total - Ball(wanted, np.full(first.pointers, 2.0**-52))
@@ -151,7 +152,7 @@ def _slots(model: PointerModel) -> str:
 
 
 def _within(model: PointerModel, error: float) -> None:
-    if not error <= model.task.eps:
+    if not 0.0 <= error <= model.task.eps:
         raise RejectedError(f"the error may reach {error:.3g}; eps is {model.task.eps:g}")
 
 

@@ -18,7 +18,7 @@ from separatrix.core.domain import CellGroup, Labels, PointerSets, Sequence
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
-from separatrix.kernel.case import Case
+from separatrix.kernel.case import Case, Progress, silent
 from separatrix.kernel.cells import Zones, margins_low, zones_of
 from separatrix.kernel.layer import Layer, Tables, scores
 from separatrix.kernel.rounding import Rounding
@@ -32,12 +32,19 @@ def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
     case.fields()
     case.no_arrays()
-    cells = check(case.task, case.n, case.model(), case.tensors, case.semantics)
+    cells = check(case.task, case.n, case.model(), case.tensors, case.semantics, case.progress)
     return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic)"
 
 
 @np.errstate(all="ignore")  # overflow becomes an infinite radius, which proves nothing
-def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], semantics: Semantics) -> int:
+def check(
+    task: Task,
+    n: int,
+    arch: Arch,
+    tensors: Mapping[str, np.ndarray],
+    semantics: Semantics,
+    progress: Progress = silent,
+) -> int:
     """Checks every cell of every query; returns their number, raises RejectedError (or UnknownError) otherwise."""
     domain, outputs = task.domain(n), task.outputs()
     if isinstance(arch.first, Table) and domain.vocabulary != arch.first.vocabulary:
@@ -50,6 +57,7 @@ def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], sem
         raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
     layer = Layer.of(arch, tensors, domain.positions)
     rounding = Rounding.of(layer, semantics.spec) if semantics.spec else None
+    interchangeable = not layer.position.mid.any()
     done: set[object] = set()
     cells = 0
     for query in task.queries(n):
@@ -63,7 +71,8 @@ def check(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], sem
             cells += sum(map(len, block))
             if any(group.query != query for group in block):
                 raise RejectedError(f"the task gave cells of another query for query {query}")
-            if not layer.position.mid.any():  # positions are interchangeable: equal cells need one check
+            progress(f"{cells:,} cells")
+            if interchangeable:  # equal cells need one check
                 block = [new for group in block if (new := _representative(group, domain, done))]
             if block:
                 _check_block(block, zones, domain.positions >= COARSE, layer, tables, rounding)

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from separatrix.can.codes import chirps, odd_primes, slack
+from separatrix.can.codes import chirp_coherence, chirps, odd_primes, slack
 from separatrix.can.pointer_parts import pointer_model, pointer_size, temperature
 from separatrix.can.witness import require, witness
 from separatrix.core.size import Precision, Size
@@ -43,13 +43,20 @@ def off_score(n: int, q: int, prime: int) -> float:
     return (greatest[0] + q * extra) / norm if norm > 0 else math.inf
 
 
+def coherence_score(q: int, prime: int) -> float:
+    """The Babel bound with every inner product at its greatest: what any number of chirps stays below."""
+    mu = chirp_coherence(prime)
+    norm = 1 - slack(2 * prime) - (q - 1) * mu
+    return q * mu / norm if norm > 0 else math.inf
+
+
 @functools.cache
 def prime(n: int, q: int) -> int:
     """The least odd prime P >= sqrt(N) whose Babel bound is at most 1/2; 0 when 2P would exceed N."""
     for p in odd_primes(math.isqrt(n - 1) + 1):
         if 2 * p > n:
             return 0
-        if off_score(n, q, p) <= OFF:
+        if coherence_score(q, p) <= OFF or off_score(n, q, p) <= OFF:
             return p
     raise AssertionError("there are infinitely many primes")
 

@@ -9,6 +9,7 @@ import numpy as np
 from separatrix.core.domain import Labels, PointerSets
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
+from separatrix.kernel.case import Progress, silent
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
@@ -18,7 +19,7 @@ BATCH = 4096
 
 
 @registry.register("exhaustive")
-def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
+def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
     """Decides any architecture that the kernel's ball evaluation knows, while the domain is small."""
     domain = task.domain(n)
     if semantics.spec is not None or not isinstance(task.outputs(), Labels):
@@ -34,7 +35,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
         wrong = np.argwhere(evaluate(model, tokens, queries=queries).argmax(axis=2) != task.answer(tokens))
         if len(wrong):
             return refute(model, task, n, tokens[wrong[0, 0]], queries[wrong[0, 1]])
-    certificate, verdict = submit("exhaustive", model, task, n, semantics)
+    certificate, verdict = submit("exhaustive", model, task, n, semantics, progress=progress)
     if not verdict.accepted:
         return Outcome("unknown", None, verdict.sentence)
     return Outcome("proved", certificate, verdict.sentence)

@@ -15,6 +15,7 @@ from separatrix.core.registry import Registry
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import Verdict, judge
+from separatrix.kernel.case import Progress, silent
 from separatrix.models.model import Model
 
 
@@ -37,11 +38,13 @@ class Outcome:
     seconds: float = 0.0
 
 
-Prover = Callable[[Model, Task, int, Semantics], Outcome]
+Prover = Callable[[Model, Task, int, Semantics, Progress], Outcome]
 registry: Registry[Prover] = Registry("prover")
 
 
-def certify(model: Model, task: Task, n: int, semantics: Semantics = REAL, method: str = "auto") -> Outcome:
+def certify(
+    model: Model, task: Task, n: int, semantics: Semantics = REAL, method: str = "auto", progress: Progress = silent
+) -> Outcome:
     """Decides whether the model answers right on every input of length n.
 
     `auto` tries the registered provers in order and returns the first verdict that is not unknown.
@@ -52,7 +55,7 @@ def certify(model: Model, task: Task, n: int, semantics: Semantics = REAL, metho
     provers = [registry.get(name) for name in methods]
     reasons = []
     for name, prover in zip(methods, provers, strict=True):
-        outcome = prover(model, task, n, semantics)
+        outcome = prover(model, task, n, semantics, progress)
         if outcome.verdict != "unknown":
             return replace(outcome, seconds=time.perf_counter() - start)
         reasons.append(f"{name}: {outcome.sentence}")
@@ -67,11 +70,12 @@ def submit(
     semantics: Semantics,
     statement: Literal["correct", "incorrect"] = "correct",
     evidence: dict[str, Any] | None = None,
+    progress: Progress = silent,
 ) -> tuple[Certificate, Verdict]:
     """Writes the claim down and asks the judge."""
     claim = Claim(task.name, task.parameters(), n, statement, semantics.text)
     certificate = Certificate(kind, claim, PROVED, task.source_sha256(), evidence or {}, {}, model.reference())
-    return certificate, judge(certificate, model.arch, model.tensors)
+    return certificate, judge(certificate, model.arch, model.tensors, progress)
 
 
 def refute(model: Model, task: Task, n: int, tokens: np.ndarray, query: int) -> Outcome:

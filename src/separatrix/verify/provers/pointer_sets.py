@@ -18,6 +18,7 @@ from separatrix.core.guarantee import CHECKED, Guarantee
 from separatrix.core.seeds import child
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
+from separatrix.kernel.case import Progress, silent
 from separatrix.models.embed import pointer_keys, pointer_query
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
@@ -31,7 +32,7 @@ SUBMITTED = 4  # inputs of each source that the kernel is asked about
 
 
 @registry.register("pointer-sets")
-def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
+def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
     """Proves or refutes one attention layer on a pointer-set first map, in exact arithmetic."""
     first = model.arch.first
     if not isinstance(task, SparseAveraging) or not isinstance(first, PointerSet):
@@ -42,7 +43,9 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
         return Outcome("unknown", None, f"the model's first map does not fit the task at n = {n}")
     sentence = ""
     for method in _methods(first, math.comb(n, task.q)):
-        certificate, verdict = submit("pointer-sets", model, task, n, semantics, evidence={"method": method})
+        certificate, verdict = submit(
+            "pointer-sets", model, task, n, semantics, evidence={"method": method}, progress=progress
+        )
         if verdict.accepted:
             return Outcome("proved", certificate, verdict.sentence)
         sentence = f"{method}: {verdict.sentence}"

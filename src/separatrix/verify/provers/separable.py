@@ -15,6 +15,7 @@ from separatrix.core.arch import Attention, Table
 from separatrix.core.domain import CellGroup, Labels
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
+from separatrix.kernel.case import Progress, silent
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
@@ -23,7 +24,7 @@ CANDIDATES = 256  # worst inputs evaluated on the model itself
 
 
 @registry.register("separable")
-def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
+def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
     """Proves or refutes one attention layer with one head, linear read-out, on product cells."""
     layer = model.arch.layers[0]
     if len(model.arch.layers) != 1 or not isinstance(layer, Attention) or layer.heads != 1 or layer.mask != "none":
@@ -35,7 +36,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics) -> Outcome:
         return Outcome("unknown", None, f"the model's tables do not fit the task at n = {n}")
     if task.cells(n, task.queries(n)[0]) is None:
         return Outcome("unknown", None, f"no cells are known for {task.name}")
-    certificate, verdict = submit("separable", model, task, n, semantics)
+    certificate, verdict = submit("separable", model, task, n, semantics, progress=progress)
     if verdict.accepted:
         return Outcome("proved", certificate, verdict.sentence)
     if verdict.exit_code != 1:
