@@ -162,6 +162,12 @@ def test_bound_and_dry_runs(separatrix: Any) -> None:
     assert code == 0 and answer["bits"] == 768 and answer["guarantee"] == "proved"
     assert separatrix("check", answer["certificate"])[0] == 0
     assert separatrix("bound", "index-lookup", "--n", "128", "--arch", "mlp")[0] == 3
+    words = ("match2", "--n", "4", "--modulus", "5", "--arch", "rnn")
+    code, out, _ = separatrix("bound", *words, "--matrix", "--json")
+    rows = {row["name"]: row["bits"] for row in json.loads(out)["lower_bounds"]}
+    assert code == 0 and rows["match2-matrix-rows"] >= rows["match2-matrix-shattered"] > 0
+    assert separatrix("bound", "match2", "--n", "64", "--arch", "rnn", "--matrix")[0] == 3
+    assert separatrix("bound", *words[:-1], "mlp", "--matrix")[0] == 2
     for words in (("build", "index-lookup", "--n", "64"), ("atlas",)):
         code, out, _ = separatrix(*words, "--dry-run")
         assert code == 0 and "about" in out

@@ -8,7 +8,8 @@ from typing import Any
 
 from separatrix.can import Witness
 from separatrix.cannot import Bound
-from separatrix.core.errors import SeparatrixError
+from separatrix.cannot.bound import STATE
+from separatrix.core.errors import SeparatrixError, UnknownError
 from separatrix.core.guarantee import CHECKED
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.size import Size
@@ -111,3 +112,41 @@ def state_bound(bound: Bound, task: Task, n: int, folder: Path | None, limits: S
         path,
         sentence,
     )
+
+
+def matrix_floors(task: Task, n: int, cut: int | None, folder: Path) -> list[Floor]:
+    """Bounds on recurrent state from the whole communication matrix at `cut` (default: the best of the task's splits).
+
+    Distinct rows (the exact one-way cost at that cut), a greedy fooling set and a shattered set; UnknownError where the
+    matrix is too large to enumerate.
+    """
+    from separatrix.cannot.engine.matrix import Matrix
+
+    matrices = [Matrix.of(task, n, at) for at in ([cut] if cut is not None else task.splits(n))]
+    matrix = max(matrices, key=lambda m: len(m.labels))
+    floors = []
+    for measure in ("rows", "fooling", "shattered"):
+        name = f"{task.name}-matrix-{measure}"
+        try:
+            certificate = getattr(matrix, measure)()
+        except UnknownError:
+            continue  # no fooling sets for real answers, nothing shattered where all rows agree
+        verdict = judge(certificate)
+        if verdict.accepted and verdict.guarantee is not None:
+            path = certificate.write(folder / name, name)
+            floors.append(
+                Floor(
+                    name,
+                    f"log₂ {measure} at cut {matrix.cut}",
+                    "communication matrix, enumerated (Yao 1979)",
+                    "state",
+                    STATE,
+                    float.fromhex(certificate.claim.bound),
+                    str(verdict.guarantee),
+                    None,
+                    False,
+                    path,
+                    verdict.sentence,
+                )
+            )
+    return floors

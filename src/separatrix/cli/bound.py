@@ -19,13 +19,16 @@ def register(app: typer.Typer) -> None:
         task: Annotated[str, typer.Argument(help="Task name.")],
         n: N,
         arch: Annotated[str, typer.Option(help="Architecture that is bounded.")],
+        matrix: Annotated[bool, typer.Option("--matrix", help="Enumerate the communication matrix (small N).")] = False,
+        cut: Annotated[int | None, typer.Option(help="With --matrix: Alice holds the positions before it.")] = None,
         settings: Settings = None,
         out: Out = None,
         as_json: Json = False,
     ) -> None:
         """The best lower bound for this task and architecture, with a certificate. Exit code 3 if there is none."""
-        from separatrix.atlas.evidence import state_bound
+        from separatrix.atlas.evidence import matrix_floors, state_bound
         from separatrix.cannot import bounds_for
+        from separatrix.core.errors import InputError
         from separatrix.core.families import family
 
         problem = read_task(task, settings, context.args)
@@ -36,6 +39,11 @@ def register(app: typer.Typer) -> None:
             for one in bounds_for(problem.name, family(arch).bounds_of):
                 progress(one.name)
                 floors.append(state_bound(one, problem, n, folder / one.name))
+            if matrix or cut is not None:
+                if family(arch).bounds_of != "rnn":
+                    raise InputError(f"--matrix bounds what a recurrent model carries; {arch} is none")
+                progress("communication matrix")
+                floors += matrix_floors(problem, n, cut, folder)
         biting = [floor for floor in floors if floor.vacuous is None]
         best = max(biting, key=lambda floor: (floor.certificate is not None, floor.bits), default=None)
         if as_json:
