@@ -37,7 +37,7 @@ def test_built_models_are_certified_right_and_of_the_stated_size(name, n, q, dim
     assert model.size(n, size.precision) == size
     outcome = certify(model, task, n)
     assert outcome.verdict == "proved", outcome.sentence
-    if n <= 128 and (name != "moment" or n ** (2 * q) < 2**53):
+    if n <= 128:
         for distribution in ("uniform", "signs"):
             tokens, reals = task.sample(n, 2, np.random.default_rng(n), distribution)
             off = np.linalg.norm(evaluate(model, tokens, reals) - task.answer(tokens, reals), axis=2)
@@ -151,3 +151,12 @@ def test_what_is_out_of_reach_is_refused_with_a_way_out():
     ):
         with pytest.raises(InputError, match=word):
             registry.get(f"sparse-averaging-{name}").build(SparseAveraging(q=q), n)
+
+
+@pytest.mark.parametrize(("n", "q"), [(16, 3), (128, 4), (128, 6)])
+def test_moment_models_are_evaluated_exactly_where_integers_outgrow_float64(n: int, q: int) -> None:
+    task = SparseAveraging(q=q)
+    model = registry.get("sparse-averaging-moment").build(task, n)
+    tokens, reals = task.sample(n, 1, np.random.default_rng(n))
+    error = evaluate(model, tokens, reals, queries=range(8)) - task.answer(tokens, reals)[:, :8]
+    assert np.abs(error).max() <= 0.01

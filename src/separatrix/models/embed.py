@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from separatrix.core.errors import InputError
 def embed(
     arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, reals: np.ndarray | None = None
 ) -> np.ndarray:
-    """(batch, positions [+ 1 for the blank], width) float64; Python integers (object) for moment-curve keys."""
+    """(batch, positions [+ 1 for the blank], width) float64; exact rationals (object) for moment-curve keys."""
     first = arch.first
     positions = np.shape(tokens)[1]
     if isinstance(first, Table):
@@ -32,11 +33,19 @@ def embed(
         if keys.dtype != object:
             queries = queries * temperature
         parts = [reals, np.broadcast_to(keys[:positions], (len(tokens), positions, keys.shape[1])), queries]
+        if keys.dtype.kind == "O":
+            parts[0] = rationals(reals)
         x = np.concatenate([part.astype(keys.dtype) for part in parts], axis=2)
     if arch.blank:
         blank = np.broadcast_to(tensors["embed.blank"].astype(x.dtype), (len(x), 1, arch.width))
         x = np.concatenate([x, blank], axis=1)
     return x
+
+
+def rationals(values: np.ndarray) -> np.ndarray:
+    """The same numbers as Python integers and fractions, so that no sum with a long integer is rounded."""
+    exact = [int(v) if v.is_integer() else Fraction(v) for v in np.asarray(values, dtype=np.float64).ravel().tolist()]
+    return np.array([*exact, None], dtype=object)[:-1].reshape(np.shape(values))
 
 
 def pointer_keys(first: PointerSet, tensors: Mapping[str, np.ndarray]) -> np.ndarray:

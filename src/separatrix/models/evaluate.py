@@ -1,4 +1,4 @@
-"""Plain evaluation of a model in NumPy float64 (exact integers where the keys are), the reference for all others."""
+"""Plain evaluation of a model in NumPy float64 (scores exact where the keys are integers), the reference for all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from separatrix.core.arch import Attention
-from separatrix.models.embed import embed
+from separatrix.models.embed import embed, rationals
 from separatrix.models.model import Model
 
 
@@ -53,9 +53,7 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
     tensors, kept = model.tensors, x[:, queries]
     if isinstance(layer, Attention):
         weights = _softmax(_scores(model, i, layer, x, queries))  # batch head query key
-        values = np.einsum(
-            "bjd,hdv->bhjv", x, _weight(tensors, f"layers.{i}.value", x.dtype), optimize=x.dtype != object
-        )
+        values = _map("bjd,hdv->bhjv", x, tensors, f"layers.{i}.value")
         heads = np.einsum("bhqj,bhjv->bhqv", weights, values.astype(np.float64))
         out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
     else:
@@ -65,7 +63,7 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
 
 
 def _scores(model: Model, i: int, layer: Attention, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """(batch, head, query, key); differences to the row maximum are taken exactly for integer keys."""
+    """(batch, head, query, key); for integer keys differences to the row maximum are exact rationals."""
     exact = x.dtype.kind == "O"
     q = np.einsum(
         "bqd,hdm->bhqm", x[:, queries], _weight(model.tensors, f"layers.{i}.query", x.dtype), optimize=not exact
@@ -91,6 +89,6 @@ def _map(spec: str, x: np.ndarray, tensors: Mapping[str, np.ndarray], name: str)
 
 
 def _weight(tensors: Mapping[str, np.ndarray], name: str, dtype: np.dtype) -> np.ndarray:
-    """The tensor as float64; as Python integers where the stream is exact."""
-    weight = tensors[name]
-    return weight.astype(np.int64).astype(object) if dtype.kind == "O" else weight.astype(np.float64)
+    """The tensor as float64; as exact rationals where the stream is."""
+    weight = tensors[name].astype(np.float64)
+    return rationals(weight) if dtype.kind == "O" else weight
