@@ -89,7 +89,7 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
             True,
             sentence=f"{sentence(result.sentence)}; re-checked in {result.check_seconds:.2f} s.",
             source=bound.source,
-            short=SHORT[lower],
+            short=SHORT[lower] if lower else brief(bound.expression),
             links=(("Certificate", _link(result.certificate, folder)),),
         )
     return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
@@ -104,25 +104,29 @@ def _cut(witness: Witness, task: Task) -> Callable[[int], int | None]:
 
 
 def _chart(task: Task, results: Sequence[Result]) -> Chart:
-    """Witnesses and bounds of all families in the bits that cross the cut."""
+    """Witnesses and bounds of all families with a certificate in this run, in the bits that cross the cut."""
     curves = []
     for name, witness in can.registry.items():
-        if witness.task == task.name and (points := _points(_cut(witness, task))):
-            marks = tuple(sorted({r.job.n for r in results if r.job.name == name and r.guarantee}))
+        marks = _marks(results, name)
+        if witness.task == task.name and marks and (points := _points(_cut(witness, task))):
             title = "1-layer transformer, " + name.removeprefix(task.name + "-").replace("-", " ")
             curves.append(Curve(title, witness.arch, "can", points, "", witness.source, "proved at the marks", marks))
     for name, bound in cannot.registry.items():
-        if bound.task == task.name and bound.measure != "width":
+        marks = _marks(results, name)
+        if bound.task == task.name and bound.measure != "width" and marks:
             points = _points(lambda n, b=bound: None if b.vacuous(task, n) else b.bits(task, n))
-            marks = tuple(sorted({r.job.n for r in results if r.job.name == name and r.guarantee}))
-            if points:
-                who = "any recurrent model" if bound.arch == "rnn" else "one attention layer"
-                family = "recurrent" if bound.arch == "rnn" else bound.arch
-                text = (brief(bound.expression), bound.source, "proved at the marks")
-                curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
+            who = "any recurrent model" if bound.arch == "rnn" else "one attention layer"
+            family = "recurrent" if bound.arch == "rnn" else bound.arch
+            text = (brief(bound.expression), bound.source, "proved at the marks")
+            curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
     about = TASKS[task.name]
     title, bracket = _finding(task, curves), _bracket(task, curves)
     return Chart(task.name, title, f"{about.gloss}.", tuple(curves), (), bracket, footnote=MEASURE)
+
+
+def _marks(results: Sequence[Result], name: str) -> tuple[int, ...]:
+    """The N at which a certificate of this witness or bound was accepted."""
+    return tuple(sorted({r.job.n for r in results if r.job.name == name and r.guarantee}))
 
 
 def _points(bits: Callable[[int], float | None]) -> tuple[tuple[int, float], ...]:
@@ -147,9 +151,9 @@ def _best(curves: Sequence[Curve], role: str, family: str, n: int) -> float | No
 
 def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
     """The separation at one N that people know."""
-    for n in (2**17, 2**14, 2**10):
+    for n in (2**17, 2**16, 2**10):
         low, high = _best(curves, "can", "transformer", n), _best(curves, "cannot", "recurrent", n)
-        if low and high and high > 2 * low:
+        if low and high and high > 100 * low:
             return Bracket(
                 n,
                 low,
