@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from separatrix.can import Witness
-from separatrix.core.domain import Labels
 from separatrix.core.size import Size
 from separatrix.core.task import Task
 
-# seconds on one core of the reference machine (docs/scaling.md): per group of cells, per exponential, per product of
-# a score, per margin of a label against a rival at one symbol, per number stored
-GROUP, EXP, PRODUCT, MARGIN, STORED = 1.3e-3, 3e-8, 4e-11, 4e-9, 2e-8
+# seconds on the reference machine (docs/scaling.md): per group of cells, per exponential of a row, per product of a
+# score, per number stored
+GROUP, EXP, PRODUCT, STORED = 6e-4, 2.1e-8, 8e-12, 1.5e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,16 @@ def estimate(witness: Witness, task: Task, n: int) -> Estimate:
     size = witness.size(task, n)
     stored = size.parameters or 0
     seconds = stored * STORED + certify_seconds(size, task, n)
-    return Estimate(witness.name, n, seconds, 150 + 3 * stored * 8 / 2**20, size)
+    block = 128 * (size.tokens or n) * 24  # a block of rows of scores, with radii
+    return Estimate(witness.name, n, seconds, 100 + (14 * stored + block) / 2**20, size)
 
 
 def certify_seconds(size: Size, task: Task, n: int) -> float:
-    """Time of the separable check: one row of scores and exponentials a group of cells."""
-    outputs = task.outputs()
-    labels = outputs.k if isinstance(outputs, Labels) else 1
-    tokens = size.tokens or n
-    groups = n
-    row = tokens * (EXP + PRODUCT * (size.key_width or 1) * 4)
-    return groups * (GROUP + row) + min(groups, 1024) * labels**2 * min(labels, 64) * MARGIN
+    """Time of the separable check: one row of scores and exponentials a group of cells, cells of one group for little.
+
+    Groups are one a symbol (twice) for tasks whose model ignores positions, one a position otherwise; pointer-set
+    checks are below this.
+    """
+    groups = 2 * getattr(task, "modulus", 0) or n
+    row = (size.tokens or n) * (EXP + PRODUCT * (size.key_width or 1))
+    return groups * (GROUP + row)
