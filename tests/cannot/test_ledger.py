@@ -31,7 +31,7 @@ def test_every_entry_is_complete() -> None:
 def test_128_numbers_of_64_bits(symbols: int, last: int) -> None:
     """Bhattamishra et al. 2024: 8192 bits of state hold 8192 binary symbols, or 1365 of 64, and not one more."""
     bound = registry.get("index-lookup-recurrent")
-    for precision in (Precision(64, "stored"), Precision(64)):
+    for precision in (Precision(64, "stored"), Precision.parse("fp64")):
         size = Size(state_numbers=128, precision=precision)
         assert not bound.violated(size, bits(bound.name, last, symbols=symbols))
         assert bound.violated(size, bits(bound.name, last + 1, symbols=symbols))

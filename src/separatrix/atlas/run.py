@@ -79,7 +79,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "index-lookup-chirp": (64, 256, 1024),
         "index-lookup-random": (64, 256),
         "sparse-averaging-circle": (16, 64, 128, 1024),
-        "sparse-averaging-moment": (16, 64, 128, 1024),
+        "sparse-averaging-moment": (16, 64, 128, 1024, 65536),
         "sparse-averaging-trigonometric": (16, 32),
         "sparse-averaging-onehot": (16, 64),
         "match2-circle": (16, 64, 256),

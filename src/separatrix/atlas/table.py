@@ -15,6 +15,7 @@ from separatrix.core.task import Task
 from separatrix.draw import Bracket, Chart, Curve, Page, Row, Verdict, number
 from separatrix.tasks import make_task
 
+KNOWN = 1024  # the N at which bounds of equal growth are compared
 MEASURE = (
     "Bits that cross the cut: state bits for a recurrent model; for one attention layer the audited two-way count "
     "*d* *p* + *H*(2 *d*_{v} *p* + 4 *p* + 2 ⌈log_{2} *T*⌉), row maximum exchanged first. "
@@ -64,7 +65,7 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
     made = [(o, w) for w in witnesses if w.name in proved and (o := _growth(w, task)) is not None]
     floor = [(o, b) for b in bounds if b.name in proved and (o := order(lambda n, b=b: b.bits(task, n))) is not None]
     upper, witness = min(made, key=lambda pair: pair[0], default=(4, None))
-    lower, bound = max(floor, key=lambda pair: pair[0], default=(0, None))
+    lower, bound = max(floor, key=lambda pair: (pair[0], pair[1].bits(task, KNOWN)), default=(0, None))
     if witness is not None:
         result = proved[witness.name]
         return Verdict(
@@ -172,6 +173,7 @@ def _finding(task: Task, curves: Sequence[Curve]) -> str:
     title = TASKS[task.name].title
     made = [o for _, w in can.registry.items() if w.task == task.name and (o := _growth(w, task)) is not None]
     floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
+    floors.sort(key=lambda b: -b.bits(task, KNOWN))
     if not made or not floors or not curves:
         return title
     needed = brief(floors[0].expression)

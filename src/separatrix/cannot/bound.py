@@ -13,7 +13,7 @@ from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.errors import InputError, UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.registry import Registry
-from separatrix.core.size import Precision, Size
+from separatrix.core.size import Size
 from separatrix.core.task import Task
 
 STATE = (
@@ -29,7 +29,6 @@ WIDTH = "units of the first layer, which is linear in the real parts; exact arit
 MOST_POSITIONS = 2**20  # of one input that the kernel opens
 MOST_ENTRIES = 2**26  # of one array of evidence
 T = TypeVar("T", bound=Task)
-_STORED = {53: 64, 24: 32, 11: 16, 8: 16}  # significand bits of IEEE formats and bfloat16 -> bits at rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +67,11 @@ def bounds_for(task_name: str, arch: str) -> list[Bound]:
     return [bound for _, bound in registry.items() if (bound.task, bound.arch) == (task_name, arch)]
 
 
-def stored_bits(precision: Precision) -> int | None:
-    """Bits at rest of one number; None for a float format whose exponent is not known."""
-    return _STORED.get(precision.bits) if precision.kind == "float" else precision.bits
-
-
 def state_violated(size: Size, bits: float) -> bool:
-    """Whether the state is too small. A float format without a known exponent is read as B bits in all."""
+    """Whether the state is too small."""
     if size.state_numbers is None or size.precision is None:
         return False
-    return size.state_numbers * (stored_bits(size.precision) or size.precision.bits) < bits
+    return size.state_numbers * size.precision.stored < bits
 
 
 def message_violated(size: Size, bits: float) -> bool:
@@ -86,8 +80,7 @@ def message_violated(size: Size, bits: float) -> bool:
         return False
     if size.heads is None or size.key_width is None or size.value_width is None:
         return False
-    p = stored_bits(size.precision)
-    return p is not None and size.heads * (size.key_width + 2 * size.value_width + 1) * p < bits
+    return size.heads * (size.key_width + 2 * size.value_width + 1) * size.precision.stored < bits
 
 
 def width_violated(size: Size, units: float) -> bool:

@@ -17,7 +17,7 @@ from separatrix.core.size import Precision, Size
 from separatrix.models.model import Model
 from separatrix.tasks.sparse_averaging import SparseAveraging
 
-MOST = 2**16
+MOST = 2**20
 
 
 def least_margin(n: int, q: int) -> int:
