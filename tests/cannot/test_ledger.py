@@ -89,7 +89,7 @@ def test_message_bounds_rule_out_nothing_open_or_deep() -> None:
     assert bound.violated(Size(**full, precision=fixed), 8.5) and not bound.violated(Size(**full, precision=fixed), 8.0)
     for change in ({"layers": 2}, {"layers": None}, {"heads": None}, {"key_width": None}, {"value_width": None}):
         assert not bound.violated(Size(**{**full, **change}, precision=fixed), 1e9)
-    for precision in (None, Precision(2, "stored"), Precision(2, "float")):
+    for precision in (None, Precision(2, "stored")):
         assert not bound.violated(Size(**full, precision=precision), 1e9)
 
 
