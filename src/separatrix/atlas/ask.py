@@ -103,7 +103,11 @@ def ask(
             if not size.fits(limits):
                 continue
             progress(f"witness {witness.name}")
-            attempt = prove_witness(witness, task, n, folder / f"witness-{witness.name}", semantics, progress)
+            try:
+                attempt = prove_witness(witness, task, n, folder / f"witness-{witness.name}", semantics, progress)
+            except InputError as error:  # the build found out what the formula of its size does not say
+                notes.append(str(error))
+                continue
             if attempt.certificate is not None:
                 proof = attempt
                 break

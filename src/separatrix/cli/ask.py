@@ -64,12 +64,12 @@ def describe(answer: Answer) -> list[str]:
     elif answer.verdict == "cannot":
         text.append(f"cannot: {about}")
     else:
-        text.append(f"unknown: {about}; no witness fits and no bound is violated")
+        text.append(f"unknown: {about}; no certified witness fits, and no certified bound rules it out")
         if answer.nearest is not None:
             size = ", ".join(f"{k} {v}" for k, v in answer.nearest[1].to_json().items())
             text.append(f"  nearest witness: {answer.nearest[0]} ({size})")
     for floor in answer.floors:
-        mark = "violated" if floor.violated else "holds nothing against this size"
+        mark = "violated" if floor.violated else "does not rule this size out"
         if floor.vacuous is not None:
             mark = f"no bound bites: {floor.vacuous}"
         text.append(f"  needs {floor.expression} = {floor.bits:,.6g} ({floor.guarantee}; {floor.source}): {mark}")

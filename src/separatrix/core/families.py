@@ -23,13 +23,16 @@ FAMILIES = {
     family.name: family
     for family in (
         Family("transformer", "softmax attention and feed-forward layers", "transformer", _ATTENTION),
+        Family("positional", "attention weights depend on positions only", "positional", _ATTENTION),
+        Family("third-order", "attention over pairs of keys", "third-order", _ATTENTION),
+        Family("strassen", "pairs of keys with a pairwise score", "strassen", _ATTENTION),
         Family("rnn", "any transition, any depth: the state is all that is carried", "rnn", _RECURRENT),
         Family("elman", "one ReLU or tanh recurrence", "rnn", _RECURRENT),
         Family("lstm", "gated recurrence with a cell (both vectors are state)", "rnn", _RECURRENT),
         Family("gru", "gated recurrence", "rnn", _RECURRENT),
         Family("ssm", "diagonal linear recurrence (S4D, DSS)", "rnn", _RECURRENT),
         Family("mamba", "selective linear recurrence", "rnn", _RECURRENT),
-        Family("linear-attention", "a matrix state, one outer product a token", "rnn", _RECURRENT),
+        Family("linear-attention", "causal: a matrix state, one outer product a token", "rnn", _RECURRENT),
         Family("retnet", "linear attention with decay", "rnn", _RECURRENT),
         Family("deltanet", "linear attention with the delta rule", "rnn", _RECURRENT),
         Family("rwkv", "linear recurrence with token shift", "rnn", _RECURRENT),

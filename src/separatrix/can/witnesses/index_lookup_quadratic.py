@@ -37,7 +37,8 @@ def precision(n: int) -> Precision:
 
 
 def size(task: IndexLookup, n: int) -> Size:
-    """One head; width = bits of a symbol + 2 + 2."""
+    """One head; width = bits of a symbol + 2 + 2. InputError where scores are no longer exact integers."""
+    require(3 * (n + 1) ** 2 <= 2**53, f"index-lookup-quadratic: N = {n}; scores are exact up to N = 54,000,000")
     bits = symbol_bits(task)
     width = bits + 4
     tables = (task.symbols + n) * width + (n + 1) * width
@@ -54,7 +55,7 @@ def size(task: IndexLookup, n: int) -> Size:
 )
 def build(task: IndexLookup, n: int) -> Model:
     """Positions are t = 1..N; the query token's own key (0, 0) is that of a position before the first."""
-    require(3 * (n + 1) ** 2 <= 2**53, f"index-lookup-quadratic: N = {n}; scores are exact up to N = 54,000,000")
+    size(task, n)
     eta, t = slope(), np.arange(1, n + 1, dtype=np.float64)
     residual = Residual.of(symbol=symbol_bits(task), query=2, position=2)
     return Model(

@@ -44,7 +44,17 @@ def precision(task: Match2, n: int) -> Precision:
 
 
 def size(task: Match2, n: int) -> Size:
-    """One head of width 3 and the model's own blank."""
+    """One head of width 3 and the model's own blank. InputError where the construction does not reach."""
+    require(
+        not task.distinct_indices,
+        "match2-circle: a token also attends to itself, so it cannot exclude j = i; "
+        "take distinct_indices=False (as in the paper)",
+    )
+    bits = precision(task, n).bits
+    require(
+        bits <= 53,
+        f"match2-circle: M = {task.modulus}, N = {n} needs {bits}-bit numbers, float64 has 53; take a smaller M",
+    )
     parameters = task.modulus * 3 + 3 + 2 * 9 + 2 * 3 + 3 * 2 + 2
     return Size(1, 1, 3, 3, 1, n + 1, None, parameters, precision(task, n))
 
@@ -60,13 +70,7 @@ def size(task: Match2, n: int) -> Size:
 def build(task: Match2, n: int) -> Model:
     """Positions are not used; the unit reads z, the share of attention on real tokens, against 1/2."""
     m = task.modulus
-    require(
-        not task.distinct_indices,
-        "match2-circle: a token also attends to itself, so it cannot exclude j = i; "
-        "take distinct_indices=False (as in the paper)",
-    )
-    bits = precision(task, n).bits
-    require(bits <= 53, f"match2-circle: M = {m}, N = {n} needs {bits}-bit numbers, float64 has 53; take a smaller M")
+    size(task, n)
     residual = Residual.of(circle=2, flag=1)
     circle, flag = residual.slice("circle"), residual.slice("flag")
 
