@@ -10,15 +10,19 @@ from separatrix.core.arch import Arch, Attention, Readout, Residual, Table
 from separatrix.tasks.index_lookup import IndexLookup
 
 
-def symbol_bits(task: IndexLookup) -> int:
+def code_bits(symbols: int) -> int:
     """Bits of a symbol's binary code."""
-    return max(1, math.ceil(math.log2(task.symbols)))
+    return max(1, math.ceil(math.log2(symbols)))
 
 
-def symbol_codes(task: IndexLookup) -> np.ndarray:
+def binary_codes(symbols: int) -> np.ndarray:
     """(symbols, bits) binary codes in +-1; distinct symbols differ in a sign, so a code agrees best with itself."""
-    bits = symbol_bits(task)
-    return 1.0 - 2.0 * ((np.arange(task.symbols)[:, None] >> np.arange(bits)) & 1)
+    return 1.0 - 2.0 * ((np.arange(symbols)[:, None] >> np.arange(code_bits(symbols))) & 1)
+
+
+def symbol_bits(task: IndexLookup) -> int:
+    """Bits of a symbol of the task."""
+    return code_bits(task.symbols)
 
 
 def lookup_arch(task: IndexLookup, n: int, residual: Residual, key_width: int) -> Arch:
@@ -41,7 +45,7 @@ def lookup_tensors(
     """
     n = len(keys)
     d, symbol, query, position = residual.width, *map(residual.slice, ("symbol", "query", "position"))
-    codes = symbol_codes(task)
+    codes = binary_codes(task.symbols)
     token = np.zeros((task.symbols + n, d), dtype=dtype)
     token[: task.symbols, symbol] = codes
     token[task.symbols :, query] = queries

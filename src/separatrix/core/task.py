@@ -57,6 +57,14 @@ class Task(ABC):
         """Cells that cover the domain, for one scored position; None when no cells are known."""
         return None
 
+    def factors(self) -> dict[str, tuple[Task, Task]]:
+        """Ways to compute the task in two steps, for models of two attention layers: name -> (inner, outer).
+
+        inner answers at every position with a label; outer reads these labels as its tokens, and
+        answer(x) = outer.answer(inner.answer(x)) for every input. Both have cells.
+        """
+        return {}
+
     @abstractmethod
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

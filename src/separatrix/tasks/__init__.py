@@ -11,4 +11,12 @@ def make_task(name: str, parameters: dict[str, object] | None = None) -> Task:
     return read_parameters(registry.get(name), parameters or {})
 
 
-from separatrix.tasks import index_lookup, match2, sparse_averaging  # noqa: E402, F401  (they register themselves)
+from separatrix.tasks import (  # noqa: E402  (they register themselves)
+    associative_recall,  # noqa: F401
+    dyck,  # noqa: F401
+    equality,  # noqa: F401
+    index_lookup,  # noqa: F401
+    majority,  # noqa: F401
+    match2,  # noqa: F401
+    sparse_averaging,  # noqa: F401
+)

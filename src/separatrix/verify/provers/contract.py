@@ -1,0 +1,66 @@
+"""The contract prover: two attention layers, by what the first must leave for the second.
+
+The kernel decides; where it does not accept, random inputs and single changes of them are tried on the model itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from separatrix.core.arch import Table
+from separatrix.core.domain import Labels, PointerSets, Sequence
+from separatrix.core.seeds import child
+from separatrix.core.semantics import Semantics
+from separatrix.core.task import Task
+from separatrix.kernel.case import Progress, silent
+from separatrix.models.evaluate import evaluate
+from separatrix.models.model import Model
+from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
+
+SAMPLES, ROUNDS = 64, 16
+
+
+@registry.register("contract")
+def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
+    """Proves a two-layer model of a task that factors, layer by layer, in exact arithmetic; searches for a failure."""
+    if semantics.spec is not None or not isinstance(task.outputs(), Labels) or not task.factors():
+        return Outcome("unknown", None, "contracts are in real arithmetic, for tasks that factor into two steps")
+    domain = task.domain(n)
+    if not isinstance(model.arch.first, Table) or model.arch.first.vocabulary != domain.vocabulary:
+        return Outcome("unknown", None, "the model reads no table of the task's tokens")
+    sentence = ""
+    for name in task.factors():
+        certificate, verdict = submit(
+            "contract", model, task, n, semantics, evidence={"factor": name}, progress=progress
+        )
+        if verdict.accepted:
+            return Outcome("proved", certificate, verdict.sentence)
+        sentence = verdict.sentence
+    found = failing_input(model, task, n, domain)
+    if found is not None:
+        outcome = refute(model, task, n, *found)
+        if outcome.verdict == "refuted":
+            return outcome
+    return Outcome("unknown", None, f"{sentence}; and no failing input was found")
+
+
+def failing_input(model: Model, task: Task, n: int, domain: Sequence) -> tuple[np.ndarray, int] | None:
+    """An input that the model gets wrong, and its query: samples, then single changes towards smaller margins."""
+    rng, queries = child(0, "contract", task.name, n), list(task.queries(n))
+    tokens, _ = task.sample(n, SAMPLES, rng)
+    for _ in range(ROUNDS):
+        logits, labels = evaluate(model, tokens, queries=queries), task.answer(tokens)
+        right = np.take_along_axis(logits, labels[:, :, None], axis=2)[:, :, 0]
+        np.put_along_axis(logits, labels[:, :, None], -np.inf, axis=2)
+        margin = right - logits.max(axis=2)
+        row, at = np.unravel_index(int(margin.argmin()), margin.shape)
+        if margin[row, at] <= 0:
+            return tokens[row], queries[at]
+        best = tokens[np.argsort(margin.min(axis=1))[: SAMPLES // 8]]
+        tokens = np.concatenate([best, np.repeat(best, 7, axis=0)])
+        for change in tokens[len(best) :]:
+            j = int(rng.integers(0, len(change)))
+            alphabet = domain.alphabets[j]
+            if not isinstance(alphabet, PointerSets):
+                change[j] = rng.choice(alphabet)
+    return None
