@@ -83,6 +83,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "sparse-averaging-trigonometric": (16, 32),
         "sparse-averaging-onehot": (16, 64),
         "match2-circle": (16, 64, 256),
+        "equality-two-layer": (16, 64, 256),
         "index-lookup": (16, 64, 256, 1024),
         "sparse-averaging": (16, 64, 128, 1024),
         "match2": (16, 64, 256),

@@ -31,11 +31,13 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
     for name, about in TASKS.items():
         task = make_task(name, dict(about.parameters))
         mine = [result for result in results if result.job.task == name]
-        verdicts = tuple(_verdict(task, arch, mine, folder) for arch in COLUMNS)
+        verdicts = tuple(_verdict(task, arch, layers, mine, folder) for arch, layers, _ in COLUMNS)
         for verdict in verdicts:
             words[verdict.word] += 1
-        charts.append(_chart(task, mine))
-        rows.append(Row(about.group, about.title, about.gloss, verdicts, name))
+        chart = _chart(task, mine)
+        if chart.curves:  # a model of two layers has no cut, and is not on a chart
+            charts.append(chart)
+        rows.append(Row(about.group, about.title, about.gloss, verdicts, name if chart.curves else None))
     accepted = [result for result in results if result.guarantee]
     subtitle = (
         f"The size each architecture needs, as the input length *N* grows. Of {sum(words.values())} pairs "
@@ -45,7 +47,7 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
     return Page(
         title="What can be computed, and by what",
         subtitle=subtitle,
-        columns=tuple(COLUMNS.values()),
+        columns=tuple(column for _, _, column in COLUMNS),
         rows=tuple(rows),
         charts=tuple(charts),
         witnesses=figures,
@@ -57,12 +59,14 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
     )
 
 
-def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> Verdict:
+def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result], folder: Path) -> Verdict:
     """The cell: the slowest-growing certified witness and the fastest-growing certified bound."""
     witnesses = [w for _, w in can.registry.items() if w.task == task.name and w.arch == arch]
     bounds = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == arch]
+    bounds = [b for b in bounds if b.measure != "message" or layers == 1]  # what one layer must send
     proved = {r.job.name: r for r in results if r.guarantee}  # the largest N comes last
-    made = [(o, w) for w in witnesses if w.name in proved and (o := _growth(w, task)) is not None]
+    fitting = [w for w in witnesses if w.name in proved and _fits(w, task, proved[w.name].job.n, layers)]
+    made = [(o, w) for w in fitting if (o := _growth(w, task)) is not None]
     floor = [(o, b) for b in bounds if b.name in proved and (o := order(lambda n, b=b: b.bits(task, n))) is not None]
     upper, witness = min(made, key=lambda pair: pair[0], default=(4, None))
     lower, bound = max(floor, key=lambda pair: (pair[0], pair[1].bits(task, KNOWN)), default=(0, None))
@@ -94,6 +98,10 @@ def _verdict(task: Task, arch: str, results: Sequence[Result], folder: Path) -> 
             links=(("Certificate", _link(result.certificate, folder)),),
         )
     return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
+
+
+def _fits(witness: Witness, task: Task, n: int, layers: int | None) -> bool:
+    return layers is None or (witness.size(task, n).layers or 0) <= layers
 
 
 def _growth(witness: Witness, task: Task) -> int | None:

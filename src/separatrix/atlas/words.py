@@ -27,12 +27,14 @@ TASKS = {
     ),
     "sparse-averaging": TaskWords("Sparse averaging", "Retrieval", "mean of *q* = 4 chosen tokens", {"q": 4}),
     "match2": TaskWords("Match2", "Pairs and sets", "some *x*_{i} + *x*_{j} ≡ 0 modulo 97", {"modulus": 97}),
+    "equality": TaskWords("Equality", "Pairs and sets", "first half = second half, bits", {"symbols": 2}),
 }
-COLUMNS = {
-    "transformer": Column("1-layer transformer", "softmax attention", "1 layer"),
-    "rnn": Column("Recurrent, SSM", "any transition, any depth", "Recurrent"),
-    "mlp": Column("Feed-forward", "any activation, real weights", "Feed-fwd"),
-}
+COLUMNS = (  # family, layers at most, heading
+    ("transformer", 1, Column("1-layer transformer", "softmax attention", "1 layer")),
+    ("transformer", 2, Column("2-layer transformer", "softmax attention", "2 layers")),
+    ("rnn", None, Column("Recurrent, SSM", "any transition, any depth", "Recurrent")),
+    ("mlp", None, Column("Feed-forward", "any activation, real weights", "Feed-fwd")),
+)
 GROWTH = ("constant", "O(log *N*)", "sublinear", "linear", "more than linear")
 SHORT = ("1", "log *N*", "*N*^{*c*}", "*N*", "*N*^{2}")
 

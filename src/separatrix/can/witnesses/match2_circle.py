@@ -66,6 +66,7 @@ def size(task: Match2, n: int) -> Size:
     formula="1 head, width 3, key width 3, value width 1, one blank token, "
     "p = 9 + ⌈log₂ α(N+1)²⌉ bits, α = ln(4N) / sin²(π/M)",
     size=size,
+    growth="log",  # as the formula says; it is stated while p fits float64
 )
 def build(task: Match2, n: int) -> Model:
     """Positions are not used; the unit reads z, the share of attention on real tokens, against 1/2."""
