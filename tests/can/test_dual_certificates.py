@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+
 from separatrix.can.codes import random_signs
 from separatrix.core.seeds import child
 

@@ -16,9 +16,8 @@ from separatrix.kernel import contract, judge, judge_file
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.piecewise import Units, least
 from separatrix.models import Model, evaluate
-from separatrix.tasks.equality import Equality, Mismatch, NoFlag
+from separatrix.tasks.equality import Equality
 from separatrix.verify.provers import certify
-from tasks.cover import assert_cells_cover
 
 
 def built(n: int, symbols: int = 2) -> tuple[Equality, Model]:
@@ -43,17 +42,6 @@ def worst_margin(task: Equality, model: Model, n: int) -> float:
     right = logits[rows, labels]
     logits[rows, labels] = -np.inf
     return float((right - logits.max(axis=1)).min())
-
-
-@pytest.mark.parametrize("n", [2, 4, 6])
-@pytest.mark.parametrize("symbols", [2, 3])
-def test_factors_compose_and_have_covering_cells(n: int, symbols: int) -> None:
-    task = Equality(symbols)
-    inner, outer = task.factors()["mismatch"]
-    inputs = np.array(list(itertools.product(range(symbols), repeat=n)))
-    assert np.array_equal(outer.answer(inner.answer(inputs)), task.answer(inputs))
-    assert_cells_cover(Mismatch(symbols), n)
-    assert_cells_cover(NoFlag(), n)
 
 
 @pytest.mark.parametrize(("n", "symbols"), [(2, 2), (8, 2), (10, 3), (64, 5), (256, 2)])

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from separatrix.core.domain import CellGroup, Labels, PointerSets, Sequence
+from separatrix.core.domain import CellGroup, Constraint, Labels, PointerSets, Sequence
 from separatrix.core.task import Task
 
 MOST = 20_000
@@ -20,23 +20,31 @@ def words(domain: Sequence) -> np.ndarray:
     ]
     assert np.prod([len(c) for c in choices]) <= MOST, "take a smaller n"
     inputs = np.array(list(itertools.product(*choices)))
-    keep = [obeys(domain.constraint, row) for row in inputs]
-    return inputs[np.array(keep, dtype=bool)]
+    keep = np.array([obeys(domain.constraint, row) for row in inputs], dtype=bool)
+    assert all(domain.contains(row) == kept for row, kept in zip(inputs[:200], keep[:200], strict=True))
+    return inputs[keep]
 
 
-def obeys(constraint: object, row: np.ndarray) -> bool:
+def obeys(constraint: Constraint, row: np.ndarray) -> bool:
     """Whether one word satisfies a constraint, spelled out anew."""
-    kind = getattr(constraint, "kind")  # noqa: B009
-    if kind == "product":
-        return True
-    if kind == "distinct":
-        return len(set(row.tolist())) == len(row)
-    if kind == "count":
-        return int((row == constraint.symbol).sum()) == constraint.count  # pyright: ignore[reportAttributeAccessIssue]
-    state = 0
-    for symbol in row.tolist():
-        state = constraint.transitions[state][symbol]  # pyright: ignore[reportAttributeAccessIssue]
-    return state in constraint.accepting  # pyright: ignore[reportAttributeAccessIssue]
+    symbols = row.tolist()
+    tied = symbols if constraint.positions is None else [symbols[j] for j in constraint.positions]
+    match constraint.kind:
+        case "count":
+            return tied.count(constraint.symbol) == constraint.count
+        case "distinct":
+            kinds = [constraint.classes[s] if constraint.classes else s for s in tied]
+            if constraint.present is not None:
+                asked = symbols[constraint.present]
+                if (constraint.classes[asked] if constraint.classes else asked) not in kinds:
+                    return False
+            return len(set(kinds)) == len(kinds)
+        case "regular":
+            state = 0
+            for symbol in tied:
+                state = constraint.transitions[state][symbol]
+            return state in constraint.accepting
+    return True
 
 
 def members(group: CellGroup, cell: int, domain: Sequence, inputs: np.ndarray) -> np.ndarray:
@@ -66,7 +74,7 @@ def assert_cells_cover(task: Task, n: int, seed: int = 0) -> int:
     """
     domain, outputs, queries = task.domain(n), task.outputs(), task.queries(n)
     inputs = words(domain)
-    assert (len(inputs) and all(domain.contains(row) for row in inputs[:50])) or domain.constraint.kind != "product"
+    assert len(inputs) and all(domain.contains(row) for row in inputs[:50])
     reals = None
     if domain.reals is not None:
         rng = np.random.default_rng(seed)

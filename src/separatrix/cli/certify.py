@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
         n: N,
         semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24, float:24,tree")] = "real",
         method: Annotated[str, typer.Option(help="auto, or a prover of `separatrix list provers`.")] = "auto",
+        least_precision: Annotated[
+            bool, typer.Option("--least-precision", help="Find the least p that certifies under float:p[,tree].")
+        ] = False,
         settings: Settings = None,
         out: Out = None,
         dry_run: DryRun = False,
@@ -31,11 +34,14 @@ def register(app: typer.Typer) -> None:
         """Prove the model right on every input, or find an input on which it errs.
 
         Exit code 0 proved, 1 refuted, 3 unknown. The certificate goes beside the model (or to -o, with a copy of it).
+        With --least-precision the certificate is about the least p; sums are in any order unless the semantics say
+        `,tree` (as in --semantics float:24,tree), whose bits are not read.
         """
         from separatrix.atlas.cost import certify_seconds
         from separatrix.core.semantics import Semantics
         from separatrix.models import Model
         from separatrix.verify import provers
+        from separatrix.verify.provers.precision import least_precision as least
 
         problem = read_task(task, settings, context.args)
         arithmetic = Semantics.parse(semantics)
@@ -43,6 +49,7 @@ def register(app: typer.Typer) -> None:
         problem.domain(n)
         if dry_run:
             seconds = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
+            seconds *= 7 if least_precision else 1  # 53 bits, then a bisection of 52 numbers
             if as_json:
                 print_json({"seconds": seconds})
             else:
@@ -50,12 +57,18 @@ def register(app: typer.Typer) -> None:
             return
         with telling(as_json) as progress:
             progress(f"certifying {model.name or model}")
-            outcome = provers.certify(loaded, problem, n, arithmetic, method, progress)
+            bits, name = None, ""
+            if least_precision:
+                tree = arithmetic.spec is not None and arithmetic.spec.tree
+                bits, outcome = least(loaded, problem, n, tree, method, progress)
+                name = f"-float{bits}" + "-tree" * tree
+            else:
+                outcome = provers.certify(loaded, problem, n, arithmetic, method, progress)
         path = None
         if outcome.certificate is not None:
             folder = out or model
             loaded.save(folder)
-            path = outcome.certificate.write(folder, f"{outcome.verdict}-{task}-n{n}")
+            path = outcome.certificate.write(folder, f"{outcome.verdict}-{task}-n{n}{name if bits else ''}")
         failing = None
         if outcome.counterexample is not None:
             tokens, query = outcome.counterexample
@@ -69,9 +82,12 @@ def register(app: typer.Typer) -> None:
                     "sentence": outcome.sentence,
                     "seconds": outcome.seconds,
                 }
+                | ({"least_precision": bits} if least_precision else {})
             )
         else:
             lines([f"{outcome.verdict}: {outcome.sentence}"])
+            if bits is not None:
+                lines([f"  least precision: {bits} bits (significand, the hidden bit counted)"])
             if failing is not None:
                 lines([f"  input: {failing['shown']}"])
             if path is not None:

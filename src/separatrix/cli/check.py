@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def check(
         paths: Annotated[list[Path], typer.Argument(metavar="CERTIFICATE|DIR...", help="Files, or folders to search.")],
+        engine: Annotated[str, typer.Option(help="fast (balls in float64), or arb (any precision, slow).")] = "fast",
         as_json: Json = False,
     ) -> None:
         """Re-check certificates from scratch; nothing lying beside one is executed.
@@ -25,6 +26,8 @@ def register(app: typer.Typer) -> None:
         from separatrix.core.errors import InputError
         from separatrix.kernel import judge_file
 
+        if engine not in ("fast", "arb"):
+            raise InputError(f"--engine {engine}: take fast or arb")
         files: list[Path] = []
         for path in paths:
             found = sorted(path.rglob("*.cert.json")) if path.is_dir() else [path]
@@ -35,7 +38,7 @@ def register(app: typer.Typer) -> None:
         for file in files:
             with telling(as_json) as progress:
                 progress(f"checking {file.name}")
-                verdict = judge_file(file, progress)
+                verdict = judge_file(file, progress, engine)
             codes.add(verdict.exit_code)
             rows.append(
                 {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+
+from separatrix.core.errors import InputError, UnknownError
 
 Ints = np.ndarray  # integer arrays; shapes stand in the docstrings
 
@@ -36,8 +39,14 @@ class Reals:
 class Constraint:
     """What ties the positions of a domain or cell together.
 
-    kind: `product` (nothing), `count` (`symbol` occurs `count` times), `distinct` (no symbol twice), `regular`
-        (accepted by the automaton `transitions[state, symbol]` from state 0 into `accepting`).
+    kind: `product` (nothing), `count` (exactly `count` of `positions` hold `symbol`), `distinct` (no two of `positions`
+        hold symbols of one class), `regular` (the word at `positions`, in increasing order, takes the complete
+        automaton `transitions[state][symbol]` from state 0 into `accepting`).
+
+    Attributes:
+        positions: increasing; None means every position.
+        classes: for distinct, the class of each symbol id; empty means that every symbol is a class of its own.
+        present: for distinct, a position outside `positions` whose symbol's class must stand at one of them.
     """
 
     kind: Literal["product", "count", "distinct", "regular"] = "product"
@@ -45,6 +54,92 @@ class Constraint:
     count: int = 0
     transitions: tuple[tuple[int, ...], ...] = ()
     accepting: tuple[int, ...] = ()
+    positions: tuple[int, ...] | None = None
+    classes: tuple[int, ...] = ()
+    present: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("product", "count", "distinct", "regular"):
+            raise InputError(f"constraint kind {self.kind!r} is none of product, count, distinct, regular")
+        places = self.positions or ()
+        if any(a >= b for a, b in pairwise(places)) or (places and places[0] < 0) or min((0, *self.classes)) < 0:
+            raise InputError("a constraint's positions must increase from 0 on, and its classes be 0 or more")
+        if self.present is not None and (self.present < 0 or self.positions is None or self.present in places):
+            raise InputError("a constraint's present position must lie outside its positions")
+        states, columns = len(self.transitions), len(self.transitions[0]) if self.transitions else 0
+        if self.kind == "regular" and not (
+            columns
+            and all(len(row) == columns and min(row) >= 0 and max(row) < states for row in self.transitions)
+            and all(0 <= state < states for state in self.accepting)
+        ):
+            raise InputError("an automaton needs one transition a state and symbol, into states that it has")
+
+    def places(self, positions: int) -> Ints:
+        """The positions that are tied together, of a sequence of so many; InputError where they are not there."""
+        tied = np.arange(positions) if self.positions is None else np.array(self.positions, dtype=np.int64)
+        if (len(tied) and tied[-1] >= positions) or (self.present is not None and self.present >= positions):
+            raise InputError(f"a constraint speaks of positions that a sequence of {positions} does not have")
+        return tied
+
+    def class_of(self, symbols: Ints) -> Ints:
+        """The class of each symbol id; -1 where it has none."""
+        if not self.classes:
+            return symbols
+        known = (symbols >= 0) & (symbols < len(self.classes))
+        return np.where(known, np.array(self.classes)[np.where(known, symbols, 0)], -1)
+
+    def class_sizes(self, alphabet: Ints) -> dict[int, int]:
+        """How many symbols of each class there are."""
+        keys = self.class_of(alphabet)
+        return dict(zip(*(part.tolist() for part in np.unique(keys[keys >= 0], return_counts=True)), strict=True))
+
+    def holds(self, tokens: Ints) -> Ints:
+        """(batch,) whether the words (batch, positions) of symbol ids obey the constraint."""
+        if self.kind == "product":
+            return np.ones(len(tokens), dtype=bool)
+        word: Ints = tokens[:, self.places(tokens.shape[1])]
+        if self.kind == "count":
+            found: Ints = (word == self.symbol).sum(axis=1)
+            return found == self.count
+        if self.kind == "distinct":
+            keys = np.sort(self.class_of(word), axis=1)
+            fine: Ints = np.all(np.diff(keys, axis=1, prepend=-1) > 0, axis=1)
+            if self.present is None:
+                return fine
+            return fine & (keys == self.class_of(tokens[:, [self.present]])).any(axis=1)
+        table, state = np.array(self.transitions), np.zeros(len(word), dtype=np.int64)
+        known = (word >= 0) & (word < table.shape[1])
+        for column in np.where(known, word, 0).T:
+            state = table[state, column]
+        return known.all(axis=1) & np.isin(state, self.accepting)
+
+    def words(self, alphabets: list[Ints]) -> int:
+        """How many words at the tied positions, with these alphabets, obey (`present` aside)."""
+        match self.kind:
+            case "product":
+                return math.prod(map(len, alphabets))
+            case "count":
+                ways = [1]  # ways[c]: words so far in which `symbol` stands c times
+                for alphabet in alphabets:
+                    own = int((alphabet == self.symbol).sum())
+                    ways = [(len(alphabet) - own) * a + own * b for a, b in zip([*ways, 0], [0, *ways], strict=True)]
+                return ways[self.count] if 0 <= self.count < len(ways) else 0
+            case "distinct":
+                if any(not np.array_equal(a, alphabets[0]) for a in alphabets):
+                    raise UnknownError("distinct words are counted where all positions have the same alphabet")
+                sets = [1] + [0] * len(alphabets)  # sets[r]: choices of r symbols of different classes
+                for size in self.class_sizes(alphabets[0]).values() if alphabets else ():
+                    sets = [a + size * b for a, b in zip(sets, [0, *sets], strict=False)]
+                return sets[-1] * math.factorial(len(alphabets))
+        states = {0: 1}
+        for alphabet in alphabets:
+            after: dict[int, int] = {}
+            for state, count in states.items():
+                for symbol in alphabet[(alphabet >= 0) & (alphabet < len(self.transitions[0]))].tolist():
+                    to = self.transitions[state][symbol]
+                    after[to] = after.get(to, 0) + count
+            states = after
+        return sum(count for state, count in states.items() if state in self.accepting)
 
 
 PRODUCT = Constraint()
@@ -74,7 +169,7 @@ class Sequence:
 
     def contains(self, tokens: Ints) -> bool:
         """Whether `tokens` (positions,) or (positions, q) is a legal input; other lengths are not, unless stated."""
-        if self.constraint.kind != "product" or len(tokens) != self.positions or tokens.dtype.kind not in "iu":
+        if len(tokens) != self.positions or tokens.dtype.kind not in "iu":
             return False
         for symbol, alphabet in zip(tokens, self.alphabets, strict=True):
             if isinstance(alphabet, PointerSets):
@@ -84,11 +179,28 @@ class Sequence:
                     return False
             elif np.ndim(symbol) or not (alphabet == symbol).any():
                 return False
-        return True
+        return self.constraint.kind == "product" or (tokens.ndim == 1 and bool(self.constraint.holds(tokens[None])[0]))
 
     def log2_inputs(self) -> float:
-        """Bits of one discrete input of a product domain (its symbols; real parts are not counted)."""
-        return sum(math.log2(len(alphabet)) for alphabet in self.alphabets)
+        """Bits of one discrete input, -inf for none (its symbols; real parts are not counted); exact but for log2.
+
+        Raises UnknownError where distinct words are not easily counted.
+        """
+        tied, present = self.constraint.places(self.positions), self.constraint.present
+        if self.constraint.kind == "product":
+            return sum(math.log2(len(alphabet)) for alphabet in self.alphabets)
+        where = [self.alphabets[j] for j in tied]
+        free = np.delete(np.arange(self.positions), tied if present is None else [*tied, present])
+        if any(isinstance(alphabet, PointerSets) for alphabet in where):
+            raise UnknownError("constraints are about symbols, not pointer sets")
+        words = self.constraint.words(where)  # pyright: ignore[reportArgumentType]
+        if present is not None:  # each class that stands there can be asked for by so many symbols
+            asked = self.constraint.class_sizes(np.asarray(self.alphabets[present]))
+            held = self.constraint.class_sizes(np.asarray(where[0])) if where else {}
+            if set(asked) != set(held) or len(set(asked.values())) != 1:
+                raise UnknownError("the present position must ask for every class in equally many ways")
+            words *= len(where) * next(iter(asked.values()))
+        return sum(math.log2(len(self.alphabets[j])) for j in free) + (math.log2(words) if words else -math.inf)
 
 
 @dataclass(frozen=True, slots=True)

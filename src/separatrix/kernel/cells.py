@@ -1,8 +1,9 @@
 """The separable sum: lower bounds of sum_j e^{s_j} (u_j[label] - u_j[rival]) on every input of every cell of a group.
 
 Scores and logit contributions are additive, t(symbol) + p(position), so the term of position j and symbol s is
-e^{p_j} e^{t_s} (u_s + u_j); on a product cell the least symbol at each position gives the exact minimum. Floating
-point takes at most e^score (e^theta - 1) a from a term (see `rounding`), which keeps the sum separable.
+e^{p_j} e^{t_s} (u_s + u_j); on a product cell the least symbol at each position gives the exact minimum, and positions
+that a constraint ties together are left to `constraints`. Floating point takes at most e^score (e^theta - 1) a from a
+term (see `rounding`), which keeps the sum separable, whatever the set of words.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from separatrix.core.domain import CellGroup
 from separatrix.core.errors import RejectedError
 from separatrix.kernel.balls import Ball, sum_high, sum_low, times_low
+from separatrix.kernel.constraints import Tied
 from separatrix.kernel.layer import Layer, Tables
 from separatrix.kernel.loss import Loss
 from separatrix.kernel.rounding import SAFE, Rounding
@@ -21,14 +23,23 @@ Zones = list[tuple[np.ndarray, np.ndarray]]  # (numbers of the symbols allowed, 
 
 
 def margins_low(
-    group: CellGroup, zones: Zones, layer: Layer, tables: Tables, row: Row, rounding: Rounding | None
+    group: CellGroup,
+    zones: Zones,
+    layer: Layer,
+    tables: Tables,
+    row: Row,
+    rounding: Rounding | None,
+    prices: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(cells, k) floats below the weighted margin of the label against every answer, on every input of each cell."""
+    """(cells, k) floats below the weighted margin of the label against every answer, on every input of each cell.
+
+    prices (cells, k, vocabulary): for cells of distinct symbols; any are sound (see `constraints`).
+    """
     query, forced = group.query, group.positions
     if not isinstance(group.token, int) or group.labels is None:
         raise RejectedError("a cell of this task has no single symbol at its query, or no label")
-    if group.constraint.kind != "product" or (forced == query).any():
-        raise RejectedError("a cell of this task is not a product, or forces its own query")
+    if (forced == query).any() or (forced < 0).any() or (forced >= len(layer.position.mid)).any():
+        raise RejectedError("a cell of this task forces its own query, or a position that is not there")
     labels, of_cell = np.unique(group.labels, return_inverse=True)
     const = layer.bias if layer.skip is None else layer.bias + (row.rows[:1] @ layer.skip)[0]
     name = (labels.tobytes(), const.mid.tobytes(), const.rad.tobytes())
@@ -43,13 +54,19 @@ def margins_low(
     if loss is not None:
         own = np.nextafter(own - loss.single, -np.inf)
 
+    tied = terms = None
+    if group.constraint.kind != "product":
+        tied = Tied.of(group, zones, tables.used, len(layer.position.mid))
+        terms = _terms(margin, tables, row, loss, tied.rows, labels)
     low = np.empty((len(group), margin.mid.shape[1]))
     for places, cells in _by_places(forced):
         parts = [own[of_cell[cells], :, s] for s in range(own.shape[2])]
         for symbols, positions in zones:
-            free = positions[~np.isin(positions, places)]
+            free = positions[~np.isin(positions, places if tied is None else np.concatenate([places, tied.rows]))]
             if len(free):
                 parts.append(_zone(margin, name, tables, row, loss, symbols, free, labels)[of_cell[cells]])
+        if tied is not None and terms is not None:
+            parts.append(tied.low(terms, places, cells, of_cell, prices))
         for f, place in enumerate(places):
             at = np.searchsorted(tables.used, group.symbols[cells, f])
             if not np.array_equal(tables.used[np.minimum(at, len(tables.used) - 1)], group.symbols[cells, f]):
@@ -89,6 +106,22 @@ def _zone(
         return total
     worst = sum_high(loss.place[free]) * loss.ceiling[:, :, symbols].max(axis=2)
     return np.nextafter(total - worst * SAFE, -np.inf)
+
+
+def _terms(
+    margin: Ball, tables: Tables, row: Row, loss: Loss | None, places: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """(A, k, P, S) below the terms of the positions `places` holding each symbol; -inf where nothing is known."""
+    there = margin[:, :, None]
+    if not tables.position_free:
+        there = there + tables.position_logits[places].pairs(labels)[..., None]
+    term = times_low(*row.e_sign, there.low)
+    place_low, place_high = (e[places][:, None] for e in row.e_place)
+    term = times_low(place_low, place_high, term)
+    if loss is not None:
+        worst = loss.place[places][:, None] * loss.ceiling[:, :, None] * SAFE
+        term = np.nextafter(term - worst, -np.inf)
+    return np.where(term > -np.inf, term, -np.inf)  # NaN becomes -inf
 
 
 def _forced(
@@ -131,4 +164,6 @@ def zones_of(where: tuple, query: int, used: np.ndarray) -> Zones:
 def _by_places(forced: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """The cells of a group by the positions that they force: (positions, cells)."""
     places, which = np.unique(forced, axis=0, return_inverse=True)
+    if (np.diff(np.sort(places, axis=1), axis=1) == 0).any():
+        raise RejectedError("a cell of this task forces one position twice")
     return [(row, np.flatnonzero(which.reshape(-1) == i)) for i, row in enumerate(places)]

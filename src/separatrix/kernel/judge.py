@@ -20,9 +20,12 @@ from separatrix.core.guarantee import PROVED, Guarantee
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
+    arb,
     communication,
+    contract,
     coordinates,
     exhaustive,
+    heads,
     pointer_counterexample,
     pointer_rows,
     pointer_sets,
@@ -45,7 +48,9 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
+    "heads": Kind("correct", heads.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
+    "contract": Kind("correct", contract.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),
     "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),
@@ -79,15 +84,15 @@ class Verdict:
     seconds: float
 
 
-def judge_file(path: Path, progress: Progress = silent) -> Verdict:
+def judge_file(path: Path, progress: Progress = silent, engine: arb.Engine = "fast") -> Verdict:
     """Reads a certificate file, and the model beside it, and judges it."""
     start = time.perf_counter()
     try:
         certificate = Certificate.read(path)
         if certificate.model is None:
-            return judge(certificate, progress=progress)
+            return judge(certificate, progress=progress, engine=engine)
         config, tensors = read_model_files(certificate.model, path.parent)
-        return judge(certificate, Arch.from_config(config), tensors, progress)
+        return judge(certificate, Arch.from_config(config), tensors, progress, engine)
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
 
@@ -97,11 +102,15 @@ def judge(
     arch: Arch | None = None,
     tensors: Mapping[str, np.ndarray] | None = None,
     progress: Progress = silent,
+    engine: arb.Engine = "fast",
 ) -> Verdict:
-    """Judges a certificate against the model that it is about (given by the caller, already matched by hash)."""
+    """Judges a certificate against the model that it is about (given by the caller, already matched by hash).
+
+    engine: `fast`, balls in float64; `arb`, the slow reference of `kernel.arb` (which the fast one falls back on).
+    """
     start = time.perf_counter()
     try:
-        sentence = _check(certificate, arch, tensors, progress)
+        sentence, slow = _check(certificate, arch, tensors, progress, engine)
         guarantee = PROVED
         if certificate.guarantee != guarantee:
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
@@ -109,12 +118,17 @@ def judge(
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
     except MemoryError:
         return Verdict(False, "more memory is needed than there is", None, (), 3, time.perf_counter() - start)
-    return Verdict(True, sentence, guarantee, TRUSTED, 0, time.perf_counter() - start)
+    trusted = (*TRUSTED, arb.NAME) if slow else TRUSTED
+    return Verdict(True, sentence, guarantee, trusted, 0, time.perf_counter() - start)
 
 
 def _check(
-    certificate: Certificate, arch: Arch | None, tensors: Mapping[str, np.ndarray] | None, progress: Progress
-) -> str:
+    certificate: Certificate,
+    arch: Arch | None,
+    tensors: Mapping[str, np.ndarray] | None,
+    progress: Progress,
+    engine: arb.Engine,
+) -> tuple[str, bool]:
     claim = certificate.claim
     task = make_task(claim.task, claim.parameters)
     if task.parameters() != claim.parameters:
@@ -143,4 +157,4 @@ def _check(
     case = Case(
         task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {}, progress
     )
-    return kind.check(case)
+    return arb.derive(engine, certificate.kind, kind.check, case)

@@ -1,6 +1,8 @@
 """Provers, registered by name; each decides a model, or says that it cannot."""
 
+from separatrix.verify.provers import contract as contract
 from separatrix.verify.provers import exhaustive as exhaustive
+from separatrix.verify.provers import heads as heads
 from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import separable as separable
 from separatrix.verify.provers.outcome import Outcome, certify, registry

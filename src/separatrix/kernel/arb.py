@@ -1,0 +1,129 @@
+"""The second engine: verdicts about models re-derived in ball arithmetic of any precision (Arb, through python-flint).
+
+It shares the task's cells and inputs with the float64 engine, and no numeric code. What 64 bits leave undecided is
+evaluated again with twice as many, up to 512. Slow, and in real semantics only. Where float64 balls reject a small
+`separable` certificate, it is asked as well: a margin below their radius may still be positive.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from separatrix.core.arch import Table
+from separatrix.core.domain import Labels, PointerSets
+from separatrix.core.errors import InputError, RejectedError, SeparatrixError, UnknownError
+from separatrix.kernel.arb_cells import check_separable, is_small
+from separatrix.kernel.arb_nets import BITS, Net, precision
+from separatrix.kernel.case import Case
+
+Engine = Literal["fast", "arb"]
+NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
+MOST_INPUTS = 2**16
+NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank")
+
+
+def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case) -> tuple[str, bool]:
+    """(the claim in a sentence, whether it rests on Arb), or an error; `fast` is the kind's float64 checker."""
+    if engine not in ("fast", "arb"):
+        raise InputError(f"engine {engine!r} is none of fast, arb")
+    if engine == "arb":
+        if kind in NO_BALLS:
+            return f"{fast(case)} (no balls in this check: the same under both engines)", False
+        return _check(kind, case), True
+    try:
+        return fast(case), False
+    except RejectedError:
+        sentence = second_opinion(kind, case)
+        if sentence is None:
+            raise
+        return sentence, True
+
+
+def second_opinion(kind: str, case: Case) -> str | None:
+    """The claim in a sentence where arb accepts what float64 balls rejected; None wherever it does not, or is slow."""
+    if kind != "separable" or case.semantics.spec is not None:
+        return None
+    try:
+        return check_separable(case) if is_small(case) else None
+    except (SeparatrixError, ImportError):
+        return None
+
+
+def _check(kind: str, case: Case) -> str:
+    if case.semantics.spec is not None:
+        raise UnknownError(f"{case.semantics} needs the float64 engine; arb decides real arithmetic only")
+    if kind not in CHECKERS:
+        raise UnknownError(f"{kind} certificates need the float64 engine")
+    try:
+        return CHECKERS[kind](case)
+    except ImportError:
+        raise UnknownError("the arb engine needs python-flint, which is not installed") from None
+
+
+def check_counterexample(case: Case) -> str:
+    """The input of the evidence is legal and the model's answer there is wrong (a tie is wrong)."""
+    case.no_arrays()
+    tokens, query = case.fields(tokens=list, query=int)
+    row = np.array(tokens) if all(type(t) is int for t in tokens) else np.zeros(0, dtype=np.int64)
+    net, queries = _net(case), case.task.queries(case.n)
+    if not case.task.domain(case.n).contains(row) or query not in queries:
+        raise RejectedError("the input is not one of the task's, or the position is not scored")
+    label = int(case.task.answer(row[None])[0, queries.index(query)])
+    if _is_right(net, row, query, label):
+        raise RejectedError("the model's answer on this input is right")
+    return f"the model errs at {case.where}: on a legal input, position {query}, {label} is right (arb)"
+
+
+def check_exhaustive(case: Case) -> str:
+    """Every input of a small product domain, one by one."""
+    case.fields()
+    case.no_arrays()
+    domain, queries, net = case.task.domain(case.n), case.task.queries(case.n), _net(case)
+    if any(isinstance(a, PointerSets) for a in domain.alphabets) or domain.constraint.kind != "product":
+        raise UnknownError("the exhaustive check enumerates product domains of symbols")
+    many = domain.positions > MOST_INPUTS or domain.log2_inputs() > np.log2(MOST_INPUTS)
+    if domain.lengths or domain.reals is not None or many:
+        raise UnknownError(f"the domain has more than {MOST_INPUTS} inputs, several lengths or real parts")
+    count = 0
+    for tokens in itertools.product(*(np.asarray(a).tolist() for a in domain.alphabets)):
+        row = np.array(tokens)
+        for query, label in zip(queries, case.task.answer(row[None])[0], strict=True):
+            if not _is_right(net, row, query, int(label)):
+                raise RejectedError(f"input {case.task.show(row)}: the answer at position {query} is wrong")
+            count += 1
+    if not count:
+        raise RejectedError("the task scores no input at this length")
+    return f"the model answers {case.where} right on every input ({count} answers enumerated, real arithmetic, arb)"
+
+
+CHECKERS: dict[str, Callable[[Case], str]] = {
+    "separable": check_separable,
+    "counterexample": check_counterexample,
+    "exhaustive": check_exhaustive,
+}
+
+
+def _net(case: Case) -> Net:
+    arch, outputs = case.model(), case.task.outputs()
+    if not isinstance(outputs, Labels) or arch.readout.decision != "argmax" or arch.readout.outputs != outputs.k:
+        raise RejectedError("the model's read-out does not fit the task")
+    if isinstance(arch.first, Table) and case.task.domain(case.n).vocabulary > arch.first.vocabulary:
+        raise RejectedError("the model does not know every token of the task")
+    return Net(arch, case.tensors)
+
+
+def _is_right(net: Net, tokens: np.ndarray, query: int, label: int) -> bool:
+    """Whether the label strictly beats every rival; UnknownError where 512 bits do not tell."""
+    for bits in BITS:
+        with precision(bits):
+            logits = net.logits(tokens, query)
+            margins = [logits[label] - other for c, other in enumerate(logits) if c != label]
+            if all(margin > 0 for margin in margins):
+                return True
+            if any(margin <= 0 for margin in margins):
+                return False
+    raise UnknownError(f"{BITS[-1]} bits do not decide the answer at position {query}")

@@ -1,0 +1,165 @@
+"""Models in balls of any precision (Arb, through python-flint): one head as tables, whole models on given inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.errors import UnknownError
+
+Number = Any  # flint.arb; python-flint is imported inside functions, and in this file alone
+Matrix = Any  # flint.arb_mat
+BITS = (64, 128, 256, 512)  # precisions, tried in turn
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Arb works with `bits` bits inside."""
+    from flint import ctx
+
+    before = ctx.prec
+    ctx.prec = bits
+    try:
+        yield
+    finally:
+        ctx.prec = before
+
+
+def number(value: float) -> Number:
+    """The ball that is exactly this number."""
+    from flint import arb
+
+    return arb(value)
+
+
+def exact(array: np.ndarray) -> Matrix:
+    """The matrix with exactly these entries, whatever the precision; a vector becomes one row."""
+    from flint import arb, arb_mat
+
+    rows = array if array.ndim == 2 else array.reshape(1, -1)
+    return arb_mat(len(rows), rows.shape[1], [arb(v) for v in rows.reshape(-1).tolist()])
+
+
+def entries(matrix: Matrix) -> list[list[Number]]:
+    """The rows."""
+    return [[matrix[i, j] for j in range(matrix.ncols())] for i in range(matrix.nrows())]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One head at one precision, its symbols numbered as in `used`.
+
+    key (d, m), logits (d, k) = W_V W_O W_R, skip (d, k) = W_R with a residual path: what they do to a row x (1, d).
+    kinds (T,): equal for positions that add equal amounts to the logits; -1 where a position adds exactly nothing.
+    """
+
+    token: np.ndarray
+    place: np.ndarray
+    blank: Matrix | None
+    query: Matrix
+    key: Matrix
+    logits: Matrix
+    skip: Matrix | None
+    bias: Matrix
+    symbol_keys: Matrix
+    place_keys: Matrix
+    symbol_logits: list[list[Number]]
+    place_logits: list[list[Number]]
+    kinds: list[int]
+
+    @classmethod
+    def of(cls, arch: Arch, t: Mapping[str, np.ndarray], positions: int, used: np.ndarray) -> Head:
+        """The tables, made with the present precision."""
+        from flint import arb
+
+        layer = arch.layers[0]
+        assert isinstance(layer, Attention)
+        query, key, value, output = (exact(t[f"layers.0.{name}"][0]) for name in ("query", "key", "value", "output"))
+        place = t.get("embed.position", np.zeros((positions, arch.width)))
+        readout, symbols, places = exact(t["readout.weight"]), exact(t["embed.token"][used]), exact(place)
+        logits = value * (output * readout)
+        place_logits = entries(places * logits)
+        rows = np.unique(place, axis=0, return_inverse=True)[1].reshape(-1).tolist()
+        return cls(
+            token=t["embed.token"],
+            place=place,
+            blank=exact(t["embed.blank"]) if arch.blank else None,
+            query=query * arb(layer.scale),
+            key=key,
+            logits=logits,
+            skip=readout if layer.residual else None,
+            bias=exact(t["readout.bias"]),
+            symbol_keys=symbols * key,
+            place_keys=places * key,
+            symbol_logits=entries(symbols * logits),
+            place_logits=place_logits,
+            kinds=[-1 if all(v.is_zero() for v in u) else rows[j] for j, u in enumerate(place_logits)],
+        )
+
+
+class Net:
+    """A model of any number of layers on a token table; `logits` works with the present precision."""
+
+    def __init__(self, arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
+        if not isinstance(arch.first, Table):
+            raise UnknownError("the arb evaluation handles token tables only")
+        self.arch = arch
+        self.tensors = tensors
+        self.maps = {
+            name: [exact(part) for part in (tensor if tensor.ndim == 3 else [tensor])]
+            for name, tensor in tensors.items()
+            if not name.startswith("embed.")
+        }
+
+    def logits(self, tokens: np.ndarray, query: int) -> list[Number]:
+        """(outputs,) of one input (positions,) at one position, before any argmax."""
+        t, first = self.tensors, self.arch.first
+        assert isinstance(first, Table)
+        x = exact(t["embed.token"][tokens])
+        if first.positions:
+            if len(tokens) > first.positions:
+                raise UnknownError("the input is longer than the model's table of positions")
+            x = x + exact(t["embed.position"][: len(tokens)])
+        if self.arch.blank:
+            x = _stack([*entries(x), *entries(exact(t["embed.blank"]))])
+        for i, layer in enumerate(self.arch.layers):
+            rows = list(range(x.nrows())) if i + 1 < len(self.arch.layers) else [query]
+            here = _stack([[x[r, c] for c in range(x.ncols())] for r in rows])
+            out = self._attend(i, layer, x, here, rows) if isinstance(layer, Attention) else self._feed(i, here)
+            x = out + here if layer.residual else out
+        return entries(x * self.maps["readout.weight"][0] + self.maps["readout.bias"][0])[0]
+
+    def _attend(self, i: int, layer: Attention, x: Matrix, here: Matrix, rows: list[int]) -> Matrix:
+        from flint import arb, arb_mat
+
+        total = arb_mat(here.nrows(), here.ncols())
+        for h in range(layer.heads):
+            query, key, value, output = (self.maps[f"layers.{i}.{n}"][h] for n in ("query", "key", "value", "output"))
+            scores = entries((here * query) * (x * key).transpose() * arb(layer.scale))
+            weights = []
+            for row, place in zip(scores, rows, strict=True):
+                e = [s.exp() if layer.mask == "none" or j <= place else arb(0) for j, s in enumerate(row)]
+                whole = sum(e, arb(0))
+                weights.append([w / whole for w in e])
+            total = total + _stack(weights) * (x * value) * output
+        return total
+
+    def _feed(self, i: int, here: Matrix) -> Matrix:
+        from flint import arb
+
+        maps = {name: self.maps[f"layers.{i}.{name}"][0] for name in ("in", "in_bias", "out", "out_bias")}
+        hidden, bias = entries(here * maps["in"]), entries(maps["in_bias"])[0]
+        active = _stack([[(v + b).max(arb(0)) for v, b in zip(row, bias, strict=True)] for row in hidden])
+        bias = entries(maps["out_bias"])[0]
+        return _stack([[v + b for v, b in zip(row, bias, strict=True)] for row in entries(active * maps["out"])])
+
+
+def _stack(rows: list[list[Number]]) -> Matrix:
+    from flint import arb_mat
+
+    return arb_mat(len(rows), len(rows[0]), [v for row in rows for v in row])

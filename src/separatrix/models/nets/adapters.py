@@ -1,0 +1,248 @@
+"""Models of your own: plain PyTorch parameters, or a TransformerLens model, of one attention layer, as a `Model`.
+
+What is read: logits = W_R (attention(x) + b_O [+ x]) + b_R, x = token vector [+ position vector], with biases on
+queries, keys, values and output. The stream has no constant of its own, so where a query, key or value has a bias the
+stream becomes one column wider: 1 in every token's vector, 0 in every position's. W_Q, W_K, W_V read the biases from
+it, exactly; W_O writes nothing there and W_R does not read it, with or without a residual path. The output bias joins
+the read-out's, b_R + W_R b_O, computed in float64: the one rounding here. Layer norms, feed-forward layers, rotary
+positions and soft caps are not of this form: such models are refused where that can be seen.
+
+A task speaks of its own ids: row t of the token table must be the task's token t, as many rows as its vocabulary;
+output c must be its answer c; a table of positions must have as many rows as the task has positions. The arguments
+`tokens`, `classes` and `positions` pick the model's rows in the task's order; leaving outputs out makes the claim one
+about the greatest of the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from separatrix.core.arch import Arch, Attention, Readout, Table
+from separatrix.core.errors import InputError
+from separatrix.models.model import Model
+
+Part = str | Tensor | nn.Module  # a dotted name inside the module, a tensor, or an nn.Linear or nn.Embedding
+
+
+def from_torch(
+    module: nn.Module,
+    *,
+    token: Part,
+    query: Part,
+    key: Part,
+    value: Part,
+    output: Part,
+    readout: Part,
+    heads: int,
+    position: Part | None = None,
+    query_bias: Part | None = None,
+    key_bias: Part | None = None,
+    value_bias: Part | None = None,
+    output_bias: Part | None = None,
+    readout_bias: Part | None = None,
+    scale: float | None = None,
+    residual: bool = False,
+    mask: Literal["none", "causal"] = "none",
+    positions: int | None = None,
+    tokens: Sequence[int] | None = None,
+    classes: Sequence[int] | None = None,
+    ignore: Sequence[str] = (),
+) -> Model:
+    """The `Model` that computes what these parameters of `module` compute (in eval mode: no dropout).
+
+    Args:
+        token, position: tables (rows, d) as in nn.Embedding.
+        query, key, value: (heads * width, d) as in nn.Linear, y = x W^T + b; head h has rows h * width onwards. Ours
+            are (head, d, width), the transposed blocks.
+        output: (d, heads * value width) as in nn.Linear; ours is (head, value width, d).
+        readout: (outputs, d) as in nn.Linear (or nn.Embedding, for tied weights); ours is (d, outputs).
+        *_bias: needed for parts given as tensors only; an nn.Linear brings its own.
+        scale: of the scores; 1 / sqrt(key width) by default.
+        residual: whether the stream is added to the attention's output.
+        positions: keep the first rows of the table of positions (a table may be longer than the task's inputs).
+        tokens, classes: rows of the token table and of the read-out, in the task's order; all by default.
+        ignore: parameters of the module that are known to play no part.
+
+    Raises InputError for shapes that contradict each other, a part that is missing, or a parameter of `module` that is
+    none of the parts (a layer norm, say), since then the module computes something else.
+    """
+    found: list[Tensor] = []
+
+    def read(part: Part | None, bias: Part | None, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+        weight, own = _resolve(module, part, name)
+        if own is not None and bias is not None:
+            raise InputError(f"{name} brings a bias of its own, and {name}_bias is given as well")
+        own = _resolve(module, bias, f"{name}_bias")[0] if bias is not None else own
+        found.extend(t for t in (weight, own) if t is not None)
+        return _array(weight, name), _array(own, f"{name}_bias")
+
+    table, place = read(token, None, "token")[0], read(position, None, "position")[0]
+    (q, b_q), (k, b_k) = read(query, query_bias, "query"), read(key, key_bias, "key")
+    (v, b_v), (o, b_o) = read(value, value_bias, "value"), read(output, output_bias, "output")
+    r, b_r = read(readout, readout_bias, "readout")
+    assert table is not None and q is not None and k is not None and v is not None and o is not None and r is not None
+    used = {tensor.untyped_storage().data_ptr() for tensor in found}
+    extra = [n for n, p in module.named_parameters() if p.untyped_storage().data_ptr() not in used and n not in ignore]
+    if extra:
+        raise InputError(f"parameters {', '.join(extra)} are none of the parts; see `ignore`")
+    if heads < 1 or any(part.ndim != 2 or part.shape[0] % heads for part in (q, k, v)):
+        raise InputError(f"query, key and value must be matrices with a multiple of {heads} rows, one block a head")
+    if o.ndim != 2 or o.shape[1] % heads or table.ndim != 2 or r.ndim != 2 or (place is not None and place.ndim != 2):
+        raise InputError(f"token, position, readout and output must be matrices, output with blocks for {heads} heads")
+    bias = np.zeros(len(r), dtype=r.dtype) if b_r is None else b_r
+    if b_o is not None and b_o.any():
+        if b_o.shape != r.shape[1:] or bias.shape != r.shape[:1]:
+            raise InputError(f"output and read-out biases, {b_o.shape} and {bias.shape}, do not fit W_R, {r.shape}")
+        bias = bias.astype(np.float64) + r.astype(np.float64) @ b_o.astype(np.float64)
+    table, r, bias = _pick(table, tokens, "tokens"), _pick(r, classes, "classes"), _pick(bias, classes, "classes")
+    if place is not None and positions is not None:
+        place = _pick(place, range(positions), "positions")
+    if any(b is not None and b.any() for b in (b_q, b_k, b_v)):
+        table, r, o = _wider(table, 1.0), _wider(r, 0.0), _wider(o.T, 0.0).T
+        place = None if place is None else _wider(place, 0.0)
+        q, k, v = (_wider(w, 0.0 if b is None else b) for w, b in ((q, b_q), (k, b_k), (v, b_v)))
+    blocks = {"query": q, "key": k, "value": v}  # (heads * width, d) each
+    tensors = {
+        "embed.token": table,
+        **{f"layers.0.{name}": w.reshape(heads, -1, w.shape[1]).transpose(0, 2, 1) for name, w in blocks.items()},
+        "layers.0.output": o.T.reshape(heads, -1, len(o)),
+        "readout.weight": r.T,
+        "readout.bias": bias,
+    }
+    if place is not None:
+        tensors["embed.position"] = place
+    m, d_v = len(q) // heads, len(v) // heads
+    scale = 1.0 / math.sqrt(m) if scale is None else float(scale)
+    arch = Arch(
+        width=table.shape[1],
+        first=Table(len(table), 0 if place is None else len(place)),
+        layers=(Attention(heads, m, d_v, mask=mask, scale=scale, residual=residual),),
+        readout=Readout(len(r)),
+    )
+    return Model(arch, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+
+
+def multihead(attention: nn.MultiheadAttention) -> dict[str, Any]:
+    """The parts of self-attention as keyword arguments of `from_torch`: query, key, value, their biases, output, heads.
+
+    In `in_proj_weight` (3 d, d) queries come first, then keys, then values; so do the biases.
+    """
+    if not attention._qkv_same_embed_dim or attention.bias_k is not None or attention.add_zero_attn:
+        raise InputError("this nn.MultiheadAttention has kdim, vdim, add_bias_kv or add_zero_attn; none is handled")
+    weights, bias = attention.in_proj_weight.chunk(3), attention.in_proj_bias
+    parts: dict[str, Any] = dict(zip(("query", "key", "value"), weights, strict=True))
+    if bias is not None:
+        parts |= dict(zip(("query_bias", "key_bias", "value_bias"), bias.chunk(3), strict=True))
+    return parts | {"output": attention.out_proj, "heads": attention.num_heads}
+
+
+def from_hooked(
+    model: Any,
+    *,
+    positions: int | None = None,
+    tokens: Sequence[int] | None = None,
+    classes: Sequence[int] | None = None,
+    last_position_only: bool = False,
+) -> Model:
+    """The `Model` of a TransformerLens HookedTransformer with one layer, attn_only and normalization_type None.
+
+    Reads W_E, W_pos, W_U (d, outputs), b_U, and of blocks[0].attn W_Q, W_K, W_V (head, d, width), W_O (head, width, d),
+    b_Q, b_K, b_V (head, width), b_O; the residual path is always there. Models with a layer norm ('LN', 'LNPre', 'RMS',
+    'RMSPre'), an MLP, other positions than `standard`, grouped or local attention or soft caps are refused. Inputs are
+    the task's tokens: a BOS token is one only if the task has it.
+
+    Args:
+        last_position_only: the task scores the last position alone; there the causal mask of one layer hides nothing,
+            and the model is written without it. Otherwise `attention_dir` decides.
+    """
+    cfg = model.cfg
+    wanted = {"n_layers": 1, "attn_only": True, "normalization_type": None, "positional_embedding_type": "standard"}
+    if other := [name for name, value in wanted.items() if getattr(cfg, name) != value]:
+        raise InputError(f"{other[0]} is {getattr(cfg, other[0])!r}; only {wanted[other[0]]!r} is handled")
+    unread = ("use_local_attn", "post_embedding_ln", "use_qk_norm", "n_key_value_heads")
+    if other := [name for name in unread if getattr(cfg, name, None)]:
+        raise InputError(f"{other[0]} is set, which is not handled")
+    if max(getattr(cfg, "attn_scores_soft_cap", None) or 0.0, getattr(cfg, "output_logits_soft_cap", None) or 0.0) > 0:
+        raise InputError("soft caps are not handled")
+    if cfg.attention_dir not in ("causal", "bidirectional"):
+        raise InputError(f"attention_dir {cfg.attention_dir!r} is not known")
+    attention = model.blocks[0].attn
+    divisor = float(getattr(cfg, "attn_scale", math.sqrt(attention.W_Q.shape[2]))) if cfg.use_attn_scale else 1.0
+
+    def linear(weight: Tensor) -> Tensor:  # (head, d, width) -> (head * width, d)
+        return weight.transpose(1, 2).flatten(end_dim=1)
+
+    return from_torch(
+        nn.Module(),
+        token=model.W_E,
+        position=model.W_pos,
+        query=linear(attention.W_Q),
+        key=linear(attention.W_K),
+        value=linear(attention.W_V),
+        output=attention.W_O.flatten(end_dim=1).T,
+        readout=model.W_U.T,
+        query_bias=attention.b_Q.flatten(),
+        key_bias=attention.b_K.flatten(),
+        value_bias=attention.b_V.flatten(),
+        output_bias=attention.b_O,
+        readout_bias=model.b_U,
+        heads=len(attention.W_Q),
+        scale=1.0 / divisor,
+        residual=True,
+        mask="causal" if cfg.attention_dir == "causal" and not last_position_only else "none",
+        positions=positions,
+        tokens=tokens,
+        classes=classes,
+    )
+
+
+def _wider(rows: np.ndarray, column: float | np.ndarray) -> np.ndarray:
+    """One column more, with this entry, or these."""
+    last = np.asarray(column, dtype=rows.dtype) if np.ndim(column) == 0 else np.asarray(column)
+    if last.ndim and last.shape != rows.shape[:1]:
+        raise InputError(f"a bias has shape {last.shape}; {len(rows)} numbers are needed")
+    return np.concatenate([rows, np.broadcast_to(last, len(rows))[:, None]], axis=1)
+
+
+def _pick(rows: np.ndarray, chosen: Sequence[int] | None, name: str) -> np.ndarray:
+    if chosen is None:
+        return rows
+    at = list(chosen)
+    if not at or not all(0 <= i < len(rows) for i in at):
+        raise InputError(f"{name}: there are rows 0 to {len(rows) - 1} to choose from")
+    return rows[at]
+
+
+def _resolve(module: nn.Module, part: Part | None, name: str) -> tuple[Tensor | None, Tensor | None]:
+    """(weight, bias) of a part; a name is looked up among parameters, buffers and submodules."""
+    if isinstance(part, str):
+        known: dict[str, Any] = {**dict(module.named_modules()), **dict(module.named_buffers())}
+        known |= dict(module.named_parameters(remove_duplicate=False))
+        if part not in known:
+            raise InputError(f"{name}: the module has no part {part!r}")
+        part = known[part]
+    if part is None or isinstance(part, Tensor):
+        return part, None
+    if isinstance(part, nn.Embedding):
+        if part.max_norm is not None:
+            raise InputError(f"{name}: an nn.Embedding with max_norm changes its own rows, which is not handled")
+        return part.weight, None
+    if isinstance(part, nn.Linear):
+        return part.weight, part.bias
+    raise InputError(f"{name}: a {type(part).__name__} is neither a tensor nor an nn.Linear or nn.Embedding")
+
+
+def _array(tensor: Any, name: str) -> Any:
+    """float64 or float32 as they are; shorter floats as float32, which holds them exactly; None stays None."""
+    if tensor is None:
+        return None
+    if not tensor.is_floating_point():
+        raise InputError(f"{name} holds {tensor.dtype}; floating-point numbers are needed")
+    wide = tensor.detach().cpu().to(torch.float64 if tensor.dtype == torch.float64 else torch.float32)
+    return wide.numpy().copy()

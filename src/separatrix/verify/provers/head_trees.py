@@ -1,0 +1,196 @@
+"""Trees for the kernel's `heads` check: tau and multipliers by linear programs, boxes of the D_h cut where these fail.
+
+The least value over inputs and corners is concave in (tau, p, m), so cutting planes find its greatest value: each input
+and corner met so far is one linear constraint.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from separatrix.kernel.heads import ALONE, CORNERS, MULTIPLIERS
+from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, ends
+
+CUTS = 24  # new constraints a round
+KEPT = 300  # constraints that a new box starts with
+PROGRAMS = 40  # linear programs a box
+BOXES = 300  # a pair
+
+
+@dataclass(slots=True)
+class Tree:
+    """One pair's part of the certificate's arrays, in preorder."""
+
+    node: list[int] = field(default_factory=list)
+    split: list[float] = field(default_factory=list)
+    tau: list[np.ndarray] = field(default_factory=list)
+    plus: list[np.ndarray] = field(default_factory=list)
+    minus: list[np.ndarray] = field(default_factory=list)
+
+    @classmethod
+    def leaf(cls, kind: int, tau: np.ndarray) -> Tree:
+        """A tree of one leaf without multipliers."""
+        return cls([kind], tau=[tau])
+
+
+def arrays(trees: list[Tree], heads: int) -> dict[str, np.ndarray]:
+    """The certificate's arrays, from the trees of all pairs in order."""
+
+    def rows(name: str, *shape: int) -> np.ndarray:
+        return np.array([row for tree in trees for row in getattr(tree, name)], dtype=np.float64).reshape(-1, *shape)
+
+    node = np.array([kind for tree in trees for kind in tree.node], dtype=np.int64)
+    split, tau = rows("split").reshape(-1), rows("tau", heads)
+    return {"node": node, "split": split, "tau": tau, "plus": rows("plus", 2, heads), "minus": rows("minus", 2, heads)}
+
+
+@dataclass
+class Cutter:
+    """The search for the tree of one pair (a `Pairs` of length 1).
+
+    failing: the columns (J,) of an input with a margin that is not positive, once one was met.
+    """
+
+    pair: Pairs
+    deadline: float
+    failing: np.ndarray | None = None
+    boxes: int = 0
+    worst: float = np.inf
+
+    def __post_init__(self) -> None:
+        heads = self.pair.low.shape[1]
+        self.corner = ends(heads)
+        self.bits = np.empty((0, heads), dtype=np.int64)
+        self.n, self.d = np.empty((0, heads)), np.empty((0, heads))
+        self.scale = float(self.pair.scale[0])
+        self.weight = np.empty(0)  # dual weights of the last program
+
+    def tree(self, tau_range: tuple[np.ndarray, np.ndarray], start: np.ndarray) -> Tree | None:
+        """The tree, or None when there is a failing input, or the time or the boxes are spent."""
+        self.tau_range = tau_range
+        tree = Tree()
+        tau, none = start, np.zeros((2, len(start)))
+        done = self._cut(tree, self.pair.low[0], self.pair.high[0], (tau, none, none))
+        return tree if done else None
+
+    def _cut(self, tree: Tree, low: np.ndarray, high: np.ndarray, guess: tuple[np.ndarray, ...]) -> bool:
+        self.boxes += 1
+        if self.boxes > BOXES or time.perf_counter() > self.deadline:
+            return False
+        root = self.boxes == 1
+        proved, found = self._box(low, high, guess, root)
+        if self.failing is not None:
+            return False
+        if proved:
+            tau, plus, minus = found
+            tree.tau.append(tau)
+            if plus.any() or minus.any():
+                tree.node.append(MULTIPLIERS)
+                tree.plus.append(plus)
+                tree.minus.append(minus)
+            else:
+                tree.node.append(CORNERS)
+            return True
+        head, cut = self._where(low, high, found[0])
+        if not low[head] < cut < high[head]:
+            return False
+        tree.node.append(head)
+        tree.split.append(cut)
+        upper, lower = low.copy(), high.copy()
+        upper[head] = lower[head] = cut
+        return self._cut(tree, low, lower, found) and self._cut(tree, upper, high, found)
+
+    def _where(self, low: np.ndarray, high: np.ndarray, tau: np.ndarray) -> tuple[int, float]:
+        """The head whose D is spread widest, weighed by what that costs, and the middle of its range (geometric)."""
+        recent = slice(-CUTS, None)
+        cost = np.abs(self.n[recent] - tau * self.d[recent]).mean(axis=0) * (1.0 / low - 1.0 / high)
+        head = int(np.argmax(cost))
+        return head, float(np.sqrt(low[head] * high[head]))
+
+    def _box(
+        self, low: np.ndarray, high: np.ndarray, guess: tuple[np.ndarray, ...], root: bool
+    ) -> tuple[bool, tuple[np.ndarray, ...]]:
+        """Whether some multipliers prove the box, and the last ones tried."""
+        w = np.stack([1.0 / high, 1.0 / low])
+        tau, plus, minus = guess
+        self._forget(low, high, guess)
+        for _ in range(PROGRAMS):
+            least, choice = corner_minima(self.pair, tau[None], w[None], (minus - plus)[None])
+            offset = (plus * low - minus * high)[self.corner, np.arange(len(low))].sum(axis=1)
+            value = least[0] + offset
+            if value.min() > CLEAR * self.scale:
+                return True, (tau, plus, minus)
+            order = np.argsort(value)[:CUTS]
+            n, d = (part[0] for part in self.pair.sums(choice[:, order]))
+            margin = (n / d).sum(axis=1) + self.pair.constant[0]
+            self.worst = min(self.worst, float(margin.min()))
+            if margin.min() <= 0.0:
+                self.failing = choice[0, order[int(margin.argmin())]]
+                return False, (tau, plus, minus)
+            self.bits = np.concatenate([self.bits, self.corner[order]])
+            self.n, self.d = np.concatenate([self.n, n]), np.concatenate([self.d, d])
+            best, (tau, plus, minus) = self._program(low, high, w, root)
+            if not best > 2 * CLEAR * self.scale or time.perf_counter() > self.deadline:
+                break
+        return False, (tau, plus, minus)
+
+    def _forget(self, low: np.ndarray, high: np.ndarray, guess: tuple[np.ndarray, ...]) -> None:
+        """Keeps the constraints that bind most at these multipliers."""
+        if len(self.bits) <= KEPT:
+            return
+        tau, plus, minus = guess
+        w, columns = np.stack([1.0 / high, 1.0 / low]), np.arange(len(low))
+        value = w[self.bits, columns] * (self.n - tau * self.d)
+        value -= plus[self.bits, columns] * (self.d - low) + minus[self.bits, columns] * (high - self.d)
+        keep = np.sort(np.argsort(value.sum(axis=1))[:KEPT])
+        self.bits, self.n, self.d = self.bits[keep], self.n[keep], self.d[keep]
+
+    def _program(self, low: np.ndarray, high: np.ndarray, w: np.ndarray, root: bool) -> tuple[float, tuple]:
+        """Greatest t with sum_h w_h (N - tau D) - p (D - low) - m (high - D) >= t for all (input, corner) met."""
+        from scipy.optimize import linprog
+
+        heads, count = len(low), len(self.bits)
+        columns = np.arange(heads)
+        of_w = w[self.bits, columns]  # (K, H)
+        matrix = [of_w * self.d, np.ones((count, 1))]
+        cost = [np.zeros(heads), [-1.0]]
+        bounds: list[tuple[float, float]] = [*zip(*self.tau_range, strict=True), (-1e3 * self.scale, self.scale)]
+        if not root:  # at the root no input lies outside the box
+            for gap in (of_w * (self.d - low), of_w * (high - self.d)):
+                spread = np.zeros((count, 2 * heads))
+                spread[np.arange(count)[:, None], self.bits * heads + columns] = gap
+                matrix.append(spread)
+                cost.append(np.full(2 * heads, 1e-7))
+            bounds += [(0.0, 1e4 * self.scale)] * (4 * heads)
+        size = sum(part.shape[1] for part in matrix)
+        total = np.zeros((1, size))
+        total[0, :heads] = 1.0
+        result = linprog(
+            np.concatenate(cost),
+            A_ub=np.concatenate(matrix, axis=1),
+            b_ub=(of_w * self.n).sum(axis=1),
+            A_eq=total,
+            b_eq=[-float(self.pair.constant[0])],
+            bounds=bounds,
+            method="highs",
+        )
+        if result.x is None:
+            return -np.inf, (np.array([low_ for low_, _ in bounds[:heads]]), np.zeros((2, heads)), np.zeros((2, heads)))
+        self.weight = np.maximum(-result.ineqlin.marginals, 0.0)
+        tau = lifted(result.x[:heads], float(self.pair.constant[0]), self.scale)
+        if root:
+            return float(result.x[heads]), (tau, np.zeros((2, heads)), np.zeros((2, heads)))
+        plus, minus = np.maximum(result.x[heads + 1 :], 0.0).reshape(2, 2, heads) * w
+        return float(result.x[heads]), (tau, plus, minus)
+
+
+def lifted(tau: np.ndarray, constant: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
+    """tau (.., H) moved so that its sum exceeds -constant by a hair."""
+    lack = np.asarray(-constant + 1e-12 * np.asarray(scale)) - tau.sum(axis=-1)
+    return tau + np.asarray(lack / tau.shape[-1])[..., None]
+
+
+__all__ = ["ALONE", "CORNERS", "MULTIPLIERS", "Cutter", "Tree", "arrays", "lifted"]
