@@ -12,9 +12,8 @@ import numpy as np
 from core.heads import Instance, instance
 from core.reference import random_tensors
 from separatrix.core.arch import Arch, Attention, Readout, Table
-from separatrix.core.domain import CellGroup
+from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.task import Task
-from separatrix.kernel.head_tables import Heads
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.tasks.index_lookup import IndexLookup
@@ -92,8 +91,46 @@ def truth(model: Model, task: Task, n: int, group: CellGroup) -> Truth:
     return Truth(least, inputs)
 
 
-def view_of(model: Model, task: Task, n: int) -> Heads:
-    """The kernel's heads of a model."""
-    from separatrix.kernel.heads import read_model
+@dataclass(frozen=True)
+class OneCell(Task):
+    """A test task: one cell of index lookup as a task of its own. The query is fixed, and so is the symbol it wants."""
 
-    return read_model(task, n, model.arch, model.tensors)
+    symbols: int = 4
+    index: int = 1
+    symbol: int = 3
+
+    name = "test-one-cell"
+    gloss = "index lookup where the index and the answer are known"
+    source = "these tests"
+
+    def domain(self, n: int) -> Sequence:
+        symbols = np.arange(self.symbols)
+        alphabets = [symbols] * n + [np.array([self.symbols + self.index])]
+        alphabets[self.index] = np.array([self.symbol])
+        return Sequence(tuple(alphabets), vocabulary=self.symbols + n)
+
+    def outputs(self) -> Labels:
+        return Labels(self.symbols)
+
+    def queries(self, n: int) -> tuple[int, ...]:
+        return (n,)
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        return np.full((len(tokens), 1), self.symbol)
+
+    def cells(self, n: int, query: int) -> Iterator[CellGroup]:
+        none = np.zeros((1, 0), dtype=np.int64)
+        yield CellGroup(n, self.symbols + self.index, none, none, np.array([self.symbol]))
+
+    def sample(
+        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
+    ) -> tuple[np.ndarray, None]:
+        return np.stack([rng.choice(a, size) for a in self.domain(n).alphabets], axis=1), None
+
+    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
+        return " ".join(map(str, tokens))
+
+
+def split_case() -> tuple[Model, OneCell, int]:
+    """A model, right on one cell: two answers need a cut and multipliers, the third is beaten by every head alone."""
+    return anyhow(213, 3).model, OneCell(4, 1, 3), 2

@@ -210,8 +210,8 @@ def separate(rng: np.random.Generator, noise: float, beta: float) -> Instance:
 def dyck(rng: np.random.Generator, noise: float, beta: float) -> Instance:
     """One type, depth 1: openers and closers alternate, which one head can tell. Most other languages are beyond it.
 
-    Weights are 1 where the bracket fits its position, else e^(2 beta) for a closer and e^(-2 beta) for an opener; values
-    make what fits the greatest; the end token's own value is the threshold.
+    Weights are 1 where the bracket fits its position, else e^(2 beta) for a closer and e^(-2 beta) for an opener;
+    values make what fits the greatest; the end token's own value is the threshold.
     """
     types, depth = ((1, 1), (1, 1), (1, 1), (1, 1), (1, 2), (2, 2))[int(rng.integers(6))]
     n = 2 * int(rng.integers(1, 3 if types == 2 else 4))

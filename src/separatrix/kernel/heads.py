@@ -115,7 +115,7 @@ class Trees:
             raise RejectedError("a multiplier is negative")
         if leaves * terms * 2**heads > MOST_WORK:
             raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
-        return cls(*(arrays[name] for name in names))
+        return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"])
 
     def take(self, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[int, np.ndarray, int, np.ndarray, np.ndarray]]:
         """The leaves of the next tree: kind, tau, number of its multipliers, and the box derived from the root's."""

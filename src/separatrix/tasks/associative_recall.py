@@ -20,6 +20,8 @@ class AssociativeRecall(Task):
 
     Token ids: keys 0 .. keys-1, label s is keys + s; n = K pairs, so 2 K + 1 positions. With `joined` one token holds a
     pair: key k with label s is k labels + s, the key that asks is keys labels + k, and there are K + 1 positions.
+    The two encodings are two tasks: one softmax head with a linear read-out can answer right when pairs are joined, and
+    never when they are not and K >= 2 (it adds up terms of single tokens, which does not tell whose label is whose).
 
     >>> AssociativeRecall(keys=5, labels=3).answer(np.array([[4, 5, 1, 7, 1], [4, 5, 1, 7, 4]]))
     array([[2],

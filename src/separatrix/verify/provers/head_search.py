@@ -16,12 +16,15 @@ from separatrix.kernel.heads import ranges
 ROUNDS = 12  # of the descent
 STEPS = 100  # of Dinkelbach: few are taken unless a score range is enormous
 CHUNK = 2**21  # numbers in the largest array
-CLEAR = 1e-10  # relative to the largest |u|: smaller sums are neither proved nor refuted
+CLEAR = 1e-10  # in units of the scale: smaller sums are neither proved nor refuted
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """P pairs (cell, rival). e (P, H, J, W) exponentials, m = e u, constant (P,); low, high (P, H) ranges of D."""
+    """P pairs (cell, rival). e (P, H, J, W) exponentials, m = e u, constant (P,); low, high (P, H) ranges of D.
+
+    Logits are in units of `scale` (P,), the largest margin of a term: u and the constant are at most about 1.
+    """
 
     e: np.ndarray
     m: np.ndarray
@@ -52,6 +55,7 @@ class Pairs:
         least, most = ranges(view)
         constant = view.constant.mid[label] - view.constant.mid[rival]
         scale = np.abs(u).max(axis=(1, 2, 3), initial=1e-300) + np.abs(constant)
+        u, constant = u / scale[:, None, None, None], constant / scale
         return cls(e, e * u, constant, least[cell], most[cell], cell, rival, scale)
 
     def __len__(self) -> int:
@@ -71,7 +75,7 @@ class Pairs:
         return tuple(np.take_along_axis(part[:, None], index, axis=4)[..., 0].sum(axis=3) for part in (self.m, self.e))  # pyright: ignore[reportReturnType]
 
     def values(self, choice: np.ndarray) -> np.ndarray:
-        """(P, n) the margins of these inputs."""
+        """(P, n) the margins of these inputs, in units of the scale."""
         n, d = self.sums(choice)
         return (n / d).sum(axis=2) + self.constant[:, None]
 
@@ -82,7 +86,7 @@ def single_minima(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     Newton's steps on the least of N - tau D, at a tau lowered by a hair: at tau itself, terms with e of 1e20 and u
     close to tau are nothing but rounding.
     """
-    hair = 1e-11 * pairs.scale[:, None]
+    hair = 1e-11
     ratio, tau = np.full(pairs.low.shape, np.inf), pairs.m.sum(axis=(2, 3)) / pairs.e.sum(axis=(2, 3))
     inputs = np.zeros(pairs.e.shape[:3], dtype=np.int64)
     for _ in range(STEPS):
@@ -109,7 +113,7 @@ def descend(pairs: Pairs, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value = (n / d).sum(axis=2) + pairs.constant[:, None]
         at = value.argmin(axis=1)
         least = value[np.arange(len(pairs)), at]
-        better = least < best - 1e-13 * pairs.scale
+        better = least < best - 1e-13
         if not better.any():
             break
         best[better], where[better] = least[better], choice[better, at[better]]

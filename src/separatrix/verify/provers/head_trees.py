@@ -18,6 +18,7 @@ CUTS = 24  # new constraints a round
 KEPT = 300  # constraints that a new box starts with
 PROGRAMS = 40  # linear programs a box
 BOXES = 300  # a pair
+NEAR = 1e-8  # in units of the scale: margins below are left undecided
 
 
 @dataclass(slots=True)
@@ -34,6 +35,11 @@ class Tree:
     def leaf(cls, kind: int, tau: np.ndarray) -> Tree:
         """A tree of one leaf without multipliers."""
         return cls([kind], tau=[tau])
+
+    def scaled(self, scale: float) -> Tree:
+        """The tree in units of logits, from units of `scale`."""
+        parts = ([scale * row for row in rows] for rows in (self.tau, self.plus, self.minus))
+        return Tree(self.node, self.split, *parts)
 
 
 def arrays(trees: list[Tree], heads: int) -> dict[str, np.ndarray]:
@@ -65,8 +71,6 @@ class Cutter:
         self.corner = ends(heads)
         self.bits = np.empty((0, heads), dtype=np.int64)
         self.n, self.d = np.empty((0, heads)), np.empty((0, heads))
-        self.scale = float(self.pair.scale[0])
-        self.weight = np.empty(0)  # dual weights of the last program
 
     def tree(self, tau_range: tuple[np.ndarray, np.ndarray], start: np.ndarray) -> Tree | None:
         """The tree, or None when there is a failing input, or the time or the boxes are spent."""
@@ -82,7 +86,7 @@ class Cutter:
             return False
         root = self.boxes == 1
         proved, found = self._box(low, high, guess, root)
-        if self.failing is not None:
+        if self.failing is not None or self.worst < NEAR:
             return False
         if proved:
             tau, plus, minus = found
@@ -121,7 +125,7 @@ class Cutter:
             least, choice = corner_minima(self.pair, tau[None], w[None], (minus - plus)[None])
             offset = (plus * low - minus * high)[self.corner, np.arange(len(low))].sum(axis=1)
             value = least[0] + offset
-            if value.min() > CLEAR * self.scale:
+            if value.min() > CLEAR:
                 return True, (tau, plus, minus)
             order = np.argsort(value)[:CUTS]
             n, d = (part[0] for part in self.pair.sums(choice[:, order]))
@@ -133,7 +137,7 @@ class Cutter:
             self.bits = np.concatenate([self.bits, self.corner[order]])
             self.n, self.d = np.concatenate([self.n, n]), np.concatenate([self.d, d])
             best, (tau, plus, minus) = self._program(low, high, w, root)
-            if not best > 2 * CLEAR * self.scale or time.perf_counter() > self.deadline:
+            if not best > 2 * CLEAR or time.perf_counter() > self.deadline:
                 break
         return False, (tau, plus, minus)
 
@@ -157,14 +161,14 @@ class Cutter:
         of_w = w[self.bits, columns]  # (K, H)
         matrix = [of_w * self.d, np.ones((count, 1))]
         cost = [np.zeros(heads), [-1.0]]
-        bounds: list[tuple[float, float]] = [*zip(*self.tau_range, strict=True), (-1e3 * self.scale, self.scale)]
+        bounds: list[tuple[float, float]] = [*zip(*self.tau_range, strict=True), (-1e3, 1.0)]
         if not root:  # at the root no input lies outside the box
             for gap in (of_w * (self.d - low), of_w * (high - self.d)):
                 spread = np.zeros((count, 2 * heads))
                 spread[np.arange(count)[:, None], self.bits * heads + columns] = gap
                 matrix.append(spread)
                 cost.append(np.full(2 * heads, 1e-7))
-            bounds += [(0.0, 1e4 * self.scale)] * (4 * heads)
+            bounds += [(0.0, 1e4)] * (4 * heads)
         size = sum(part.shape[1] for part in matrix)
         total = np.zeros((1, size))
         total[0, :heads] = 1.0
@@ -179,18 +183,17 @@ class Cutter:
         )
         if result.x is None:
             return -np.inf, (np.array([low_ for low_, _ in bounds[:heads]]), np.zeros((2, heads)), np.zeros((2, heads)))
-        self.weight = np.maximum(-result.ineqlin.marginals, 0.0)
-        tau = lifted(result.x[:heads], float(self.pair.constant[0]), self.scale)
+        tau = lifted(result.x[:heads], float(self.pair.constant[0]))
         if root:
             return float(result.x[heads]), (tau, np.zeros((2, heads)), np.zeros((2, heads)))
         plus, minus = np.maximum(result.x[heads + 1 :], 0.0).reshape(2, 2, heads) * w
         return float(result.x[heads]), (tau, plus, minus)
 
 
-def lifted(tau: np.ndarray, constant: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
-    """tau (.., H) moved so that its sum exceeds -constant by a hair."""
+def lifted(tau: np.ndarray, constant: np.ndarray | float, scale: np.ndarray | float = 1.0) -> np.ndarray:
+    """tau (.., H) moved so that its sum exceeds -constant by a hair of the scale."""
     lack = np.asarray(-constant + 1e-12 * np.asarray(scale)) - tau.sum(axis=-1)
     return tau + np.asarray(lack / tau.shape[-1])[..., None]
 
 
-__all__ = ["ALONE", "CORNERS", "MULTIPLIERS", "Cutter", "Tree", "arrays", "lifted"]
+__all__ = ["ALONE", "CORNERS", "MULTIPLIERS", "NEAR", "Cutter", "Tree", "arrays", "lifted"]

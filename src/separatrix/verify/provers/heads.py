@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from separatrix.core.arch import Attention, Table
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.domain import CellGroup, Labels
-from separatrix.core.errors import SeparatrixError
+from separatrix.core.errors import SeparatrixError, UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.forward import forward
-from separatrix.kernel.head_tables import MOST_HEADS, Heads, View
+from separatrix.kernel.head_tables import MOST_HEADS, View
 from separatrix.kernel.heads import Trees, groups, proved, read_model
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, descend, single_minima
-from separatrix.verify.provers.head_trees import ALONE, CORNERS, Cutter, Tree, arrays, lifted
+from separatrix.verify.provers.head_trees import ALONE, CORNERS, NEAR, Cutter, Tree, arrays, lifted
 from separatrix.verify.provers.outcome import Outcome, refute, registry
 
 TIME_LIMIT = 300.0  # seconds of search
@@ -39,31 +39,47 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     why = _unsuited(model, task, n)
     if why or semantics != REAL:
         return Outcome("unknown", None, why or f"several heads are proved in real arithmetic, not {semantics}")
-    trees: list[Tree] = []
-    undecided = cells = 0
     try:
-        for part in _parts(model, task, n, time.perf_counter() + TIME_LIMIT, hasty=True):
-            for pair in np.flatnonzero(part.state < 0):
-                outcome = refute(model, task, n, part.tokens(int(pair)), part.group.query)
-                if outcome.verdict == "refuted":
-                    return outcome
-            trees += part.trees
-            undecided += int((part.state <= 0).sum())
-            cells += len(np.unique(part.pairs.cell))
-            progress(f"{cells:,} cells")
+        found = _search(model, task, n, time.perf_counter() + TIME_LIMIT, progress)
     except SeparatrixError as error:
         return Outcome("unknown", None, str(error))
-    if undecided:
-        return Outcome("unknown", None, f"{undecided} pairs of a cell and a rival are neither proved nor refuted")
+    if not isinstance(found, list):
+        return found
     claim = Claim(task.name, task.parameters(), n, "correct", semantics.text)
     layer = model.arch.layers[0]
     assert isinstance(layer, Attention)
-    numbers = arrays(trees, layer.heads)
+    numbers = arrays(found, layer.heads)
     certificate = Certificate("heads", claim, PROVED, task.source_sha256(), {}, numbers, model.reference())
     verdict = judge(certificate, model.arch, model.tensors, progress)
     if not verdict.accepted:
         return Outcome("unknown", None, verdict.sentence)
     return Outcome("proved", certificate, verdict.sentence)
+
+
+def _search(model: Model, task: Task, n: int, deadline: float, progress: Progress) -> list[Tree] | Outcome:
+    """The trees of all pairs, or why there are none: first what is cheap, for all cells, then what is left."""
+    trees: list[list[Tree]] = []
+    left: list[tuple[int, CellGroup, View]] = []
+    cells = undecided = 0
+    for piece, view in _pieces(model, task, n):
+        part = decide(piece, view, 0.0, hasty=True)
+        if (outcome := part.refute(model, task, n)) is not None:
+            return outcome
+        if (part.state == 0).any():
+            left.append((len(trees), piece, view))
+        trees.append(part.trees)
+        cells += len(piece)
+        progress(f"{cells:,} cells")
+    for at, piece, view in left:
+        part = decide(piece, view, 0.0 if undecided else deadline, hasty=True)
+        if (outcome := part.refute(model, task, n)) is not None:
+            return outcome
+        undecided += int((part.state == 0).sum())
+        trees[at] = part.trees
+        progress(f"{len(left)} parts of the search left, at most")
+    if undecided:
+        return Outcome("unknown", None, f"at least {undecided} pairs of a cell and a rival are undecided")
+    return [tree for some in trees for tree in some]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +113,17 @@ def decide_cells(model: Model, task: Task, n: int, time_limit: float | None = No
     """
     start = time.perf_counter()
     if why := _unsuited(model, task, n):
-        from separatrix.core.errors import UnknownError
-
         raise UnknownError(why)
     deadline = start + (TIME_LIMIT if time_limit is None else time_limit)
     done = refuted = cells = 0
     worst: list[Failure] = []
-    for part in _parts(model, task, n, deadline, hasty=False):
+    for piece, view in _pieces(model, task, n):
+        part = decide(piece, view, deadline, hasty=False)
         layer = model.arch.layers[0]
         assert isinstance(layer, Attention)
         trees = Trees.of(arrays(part.trees, layer.heads), layer.heads, 1)
         with np.errstate(all="ignore"):
-            sure = proved(part.view, trees).all(axis=1)
+            sure = np.atleast_1d(proved(view, trees).all(axis=1))
         for cell in range(len(sure)):
             failures = [] if sure[cell] else part.failures(model, task, n, cell)
             worst += failures[:1]
@@ -150,6 +165,14 @@ class Part:
         tokens = self.view.symbols[columns]
         return tokens[tokens >= 0]  # without the blank
 
+    def refute(self, model: Model, task: Task, n: int) -> Outcome | None:
+        """The kernel's word on the first input that errs, if there is one."""
+        for pair in np.flatnonzero(self.state < 0):
+            outcome = refute(model, task, n, self.tokens(int(pair)), self.group.query)
+            if outcome.verdict == "refuted":
+                return outcome
+        return None
+
     def failures(self, model: Model, task: Task, n: int, cell: int) -> list[Failure]:
         """Inputs of the cell on which the kernel's evaluation shows that the model errs."""
         found = []
@@ -164,36 +187,34 @@ class Part:
         return sorted(found, key=lambda failure: failure.margin)
 
 
-def _parts(model: Model, task: Task, n: int, deadline: float, hasty: bool) -> Iterator[Part]:
-    """All cells, some at a time; `hasty` stops working on a part when an input of it fails."""
+def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, View]]:
+    """All cells, as many of a group at a time as fit into memory."""
     with np.errstate(all="ignore"):
         heads, domain = read_model(task, n, model.arch, model.tensors), task.domain(n)
-        for group in groups(task, n):
-            for some in _pieces(group, heads):
-                view = View.of(heads, some, domain)
-                yield _decide(some, view, deadline, hasty)
+    for group in groups(task, n):
+        widest = max(map(len, group.background or domain.alphabets))  # pyright: ignore[reportArgumentType]
+        step = max(1, NUMBERS // (len(heads.bias.mid) * heads.count * len(heads.slot.mid) * widest))
+        for start in range(0, len(group), step):
+            cut = slice(start, start + step)
+            labels = None if group.labels is None else group.labels[cut]
+            piece = replace(group, positions=group.positions[cut], symbols=group.symbols[cut], labels=labels)
+            with np.errstate(all="ignore"):
+                view = View.of(heads, piece, domain)
+            yield piece, view
 
 
-def _pieces(group: CellGroup, heads: Heads) -> Iterator[CellGroup]:
-    from dataclasses import replace
+@np.errstate(all="ignore")
+def decide(group: CellGroup, view: View, deadline: float, hasty: bool) -> Part:
+    """Per-head minima, descent, the corners of one box, then trees for what is left, until the deadline.
 
-    where = [len(np.unique(group.symbols)), *(len(a) for a in group.background or ())]
-    answers = len(heads.bias.mid)
-    step = max(1, NUMBERS // (answers * heads.count * len(heads.slot.mid) * max(1, *where, answers)))
-    for start in range(0, len(group), step):
-        cut = slice(start, start + step)
-        labels = None if group.labels is None else group.labels[cut]
-        yield replace(group, positions=group.positions[cut], symbols=group.symbols[cut], labels=labels)
-
-
-def _decide(group: CellGroup, view: View, deadline: float, hasty: bool) -> Part:
-    """Per-head minima, descent, the corners of one box, then trees for what is left."""
+    `hasty` stops when an input fails.
+    """
     pairs = Pairs.of(view)
     count, heads = pairs.low.shape
     state = np.zeros(count, dtype=np.int64)
     least, choice = single_minima(pairs)
     slack = least.sum(axis=1) + pairs.constant
-    state[slack > CLEAR * pairs.scale] = 1
+    state[slack > CLEAR] = 1
     kinds, tau = np.full(count, ALONE), least - (slack / (2 * heads))[:, None]
     inputs = choice[:, 0].copy()
     trees = [Tree.leaf(int(kind), row) for kind, row in zip(kinds, tau, strict=True)]
@@ -201,24 +222,25 @@ def _decide(group: CellGroup, view: View, deadline: float, hasty: bool) -> Part:
     if len(rest):
         margin, inputs[rest] = descend(pairs[rest], choice[rest])
         state[rest[margin < 0]] = -1
-        rest, margin = rest[margin > 0], margin[margin > 0]
+        rest = rest[margin > NEAR]
     if len(rest) and not (hasty and (state < 0).any()):
         some = pairs[rest]
         n, d = some.sums(inputs[rest][:, None])
-        first = lifted((n / d)[:, 0], some.constant, some.scale)
+        first = lifted((n / d)[:, 0], some.constant)
         value, _ = corner_minima(some, first, np.stack([1.0 / some.high, 1.0 / some.low], axis=1))
-        good = value.min(axis=1) > CLEAR * some.scale
+        good = value.min(axis=1) > CLEAR
         state[rest[good]] = 1
         for pair, row in zip(rest, first, strict=True):
             trees[pair] = Tree.leaf(CORNERS, row)
         most, _ = single_minima(some.negative())
         for at in np.flatnonzero(~good):
-            cutter = Cutter(some[[at]], deadline)
+            if time.perf_counter() > deadline or (hasty and (state < 0).any()):
+                break
+            cutter = Cutter(some[np.array([at])], deadline)
             tree = cutter.tree((least[rest[at]], -most[at]), first[at])
             if tree is not None:
                 trees[rest[at]], state[rest[at]] = tree, 1
             elif cutter.failing is not None:
                 inputs[rest[at]], state[rest[at]] = cutter.failing, -1
-                if hasty:
-                    break
-    return Part(group, view, pairs, state, trees, inputs)
+    scaled = [tree.scaled(float(scale)) for tree, scale in zip(trees, pairs.scale, strict=True)]
+    return Part(group, view, pairs, state, scaled, inputs)

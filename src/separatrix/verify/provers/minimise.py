@@ -56,11 +56,12 @@ def assign(constraint: Constraint, cost: np.ndarray, used: np.ndarray) -> tuple[
 
     kinds = constraint.class_of(used)
     classes = np.unique(kinds[(kinds >= 0) & np.isfinite(cost).any(axis=0)])
-    by_class, best = np.empty((len(cost), len(classes))), np.zeros((len(cost), len(classes)), dtype=np.int64)
-    for number, kind in enumerate(classes):
-        symbols = np.flatnonzero(kinds == kind)
-        best[:, number] = symbols[cost[:, symbols].argmin(axis=1)]
-        by_class[:, number] = cost[:, symbols].min(axis=1)
+    of_class = [np.flatnonzero(kinds == kind) for kind in classes] if constraint.classes else []
+    if of_class:
+        best = np.stack([s[cost[:, s].argmin(axis=1)] for s in of_class], axis=1)
+    else:  # every symbol is a class of its own
+        best = np.broadcast_to(np.searchsorted(used, classes), (len(cost), len(classes)))
+    by_class = np.take_along_axis(cost, best, axis=1)
     rows = np.arange(len(cost))
     try:
         taken = linear_sum_assignment(by_class)[1]
