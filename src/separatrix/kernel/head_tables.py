@@ -19,6 +19,7 @@ from separatrix.kernel.balls import Ball, exp
 
 MOST_HEADS = 10
 FAR = 600.0  # largest exponent
+MOST = 2**26  # numbers in a table of all cells of a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ def _columns(group: CellGroup, where: tuple, vocabulary: int, slots: int) -> tup
         columns = np.searchsorted(used, alphabet)
         rows[name] = np.append(columns, np.full(width - len(columns), columns[0]))
     own = np.full(width, len(used))
+    if len(group) * slots * width > MOST // MOST_HEADS:
+        raise UnknownError(f"a group of {len(group)} cells of {slots} positions is too large for the heads check")
     base = [own if j == group.query else rows[id(a)] for j, a in enumerate(where)]
     base += [own + 1] * (slots - len(where))
     forced = group.positions

@@ -29,6 +29,7 @@ from separatrix.kernel.vertices import Leaves, alone_low, corners_low
 
 ALONE, CORNERS, MULTIPLIERS = -1, -2, -3
 MOST_WORK = 2**40  # terms of all corners of all leaves
+LARGEST = 2.0**1000  # of tau, so that exact sums do not overflow
 
 
 def check_case(case: Case) -> str:
@@ -82,7 +83,8 @@ def groups(task: Task, n: int) -> Iterator[CellGroup]:
         for group in given:
             if group.query != query:
                 raise RejectedError(f"the task gave cells of another query for query {query}")
-            yield group
+            if len(group):
+                yield group
 
 
 @dataclass(slots=True)
@@ -113,6 +115,8 @@ class Trees:
                 raise InputError(f"array {name} does not hold {shape} finite numbers")
         if (arrays["plus"] < 0).any() or (arrays["minus"] < 0).any():
             raise RejectedError("a multiplier is negative")
+        if (np.abs(arrays["tau"]) > LARGEST).any():
+            raise RejectedError("a number in array tau is too large for its sums")
         if leaves * terms * 2**heads > MOST_WORK:
             raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
         return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"])
@@ -159,8 +163,7 @@ def proved(view: View, trees: Trees) -> np.ndarray:
                 taus.append(tau)
                 lows.append(a)
                 highs.append(b)
-                total = math.fsum([*tau.tolist(), constant[cell, rival]])  # rounded once: its sign is exact
-                sums.append(total > 0 if kind == ALONE else total >= 0)
+                sums.append(_sum_rule(tau, float(constant[cell, rival]), kind == ALONE))
     result = np.ones((cells, answers), dtype=bool)
     if rows:
         cell, rival, kind, number = np.array(rows).T
@@ -174,6 +177,14 @@ def proved(view: View, trees: Trees) -> np.ndarray:
         np.logical_and.at(result, (cell, rival), fine)
     others = np.arange(answers) != view.labels[:, None]
     return result[others].reshape(cells, answers - 1)
+
+
+def _sum_rule(tau: np.ndarray, constant: float, strictly: bool) -> bool:
+    """Whether sum tau + constant >= 0, or > 0; `fsum` rounds the exact sum once, so its sign is exact."""
+    if not abs(constant) <= LARGEST:
+        return False
+    total = math.fsum([*tau.tolist(), constant])
+    return total > 0 if strictly else total >= 0
 
 
 def ranges(view: View) -> tuple[np.ndarray, np.ndarray]:

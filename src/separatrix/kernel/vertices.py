@@ -86,7 +86,7 @@ def corners_low(view: View, leaves: Leaves) -> np.ndarray:
 
 
 def _slack(heads: int) -> float:
-    """More than the relative errors of a term and of a sum over 2H of them in any order, 10 roundings a term at most."""
+    """More than the relative errors of a term (10 roundings at most) and of a sum of 2H terms in any order."""
     return gamma(2 * heads + 16)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from separatrix.kernel.heads import ALONE, CORNERS, MULTIPLIERS
+from separatrix.kernel.heads import CORNERS, MULTIPLIERS
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, ends
 
 CUTS = 24  # new constraints a round
@@ -74,10 +74,9 @@ class Cutter:
 
     def tree(self, tau_range: tuple[np.ndarray, np.ndarray], start: np.ndarray) -> Tree | None:
         """The tree, or None when there is a failing input, or the time or the boxes are spent."""
-        self.tau_range = tau_range
-        tree = Tree()
-        tau, none = start, np.zeros((2, len(start)))
-        done = self._cut(tree, self.pair.low[0], self.pair.high[0], (tau, none, none))
+        self.tau_range = (tau_range[0] - 1e-9, tau_range[1] + 1e-9)
+        tree, none = Tree(), np.zeros((2, len(start)))
+        done = self._cut(tree, self.pair.low[0], self.pair.high[0], (start, none, none))
         return tree if done else None
 
     def _cut(self, tree: Tree, low: np.ndarray, high: np.ndarray, guess: tuple[np.ndarray, ...]) -> bool:
@@ -170,30 +169,30 @@ class Cutter:
                 cost.append(np.full(2 * heads, 1e-7))
             bounds += [(0.0, 1e4)] * (4 * heads)
         size = sum(part.shape[1] for part in matrix)
-        total = np.zeros((1, size))
+        total, none = np.zeros((1, size)), np.zeros((2, heads))
         total[0, :heads] = 1.0
+        left, right = np.concatenate(matrix, axis=1), (of_w * self.n).sum(axis=1)
+        if not (np.isfinite(left).all() and np.isfinite(right).all() and np.isfinite(self.tau_range).all()):
+            return -np.inf, (np.zeros(heads), none, none)
         result = linprog(
             np.concatenate(cost),
-            A_ub=np.concatenate(matrix, axis=1),
-            b_ub=(of_w * self.n).sum(axis=1),
+            A_ub=left,
+            b_ub=right,
             A_eq=total,
             b_eq=[-float(self.pair.constant[0])],
             bounds=bounds,
             method="highs",
         )
         if result.x is None:
-            return -np.inf, (np.array([low_ for low_, _ in bounds[:heads]]), np.zeros((2, heads)), np.zeros((2, heads)))
+            return -np.inf, (np.zeros(heads), none, none)
         tau = lifted(result.x[:heads], float(self.pair.constant[0]))
         if root:
-            return float(result.x[heads]), (tau, np.zeros((2, heads)), np.zeros((2, heads)))
+            return float(result.x[heads]), (tau, none, none)
         plus, minus = np.maximum(result.x[heads + 1 :], 0.0).reshape(2, 2, heads) * w
         return float(result.x[heads]), (tau, plus, minus)
 
 
-def lifted(tau: np.ndarray, constant: np.ndarray | float, scale: np.ndarray | float = 1.0) -> np.ndarray:
-    """tau (.., H) moved so that its sum exceeds -constant by a hair of the scale."""
-    lack = np.asarray(-constant + 1e-12 * np.asarray(scale)) - tau.sum(axis=-1)
+def lifted(tau: np.ndarray, constant: np.ndarray | float) -> np.ndarray:
+    """tau (.., H) moved so that its sum exceeds -constant by a hair."""
+    lack = np.asarray(-constant + 1e-12) - tau.sum(axis=-1)
     return tau + np.asarray(lack / tau.shape[-1])[..., None]
-
-
-__all__ = ["ALONE", "CORNERS", "MULTIPLIERS", "NEAR", "Cutter", "Tree", "arrays", "lifted"]

@@ -23,10 +23,10 @@ from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.forward import forward
 from separatrix.kernel.head_tables import MOST_HEADS, View
-from separatrix.kernel.heads import Trees, groups, proved, read_model
+from separatrix.kernel.heads import ALONE, CORNERS, Trees, groups, proved, read_model
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, descend, single_minima
-from separatrix.verify.provers.head_trees import ALONE, CORNERS, NEAR, Cutter, Tree, arrays, lifted
+from separatrix.verify.provers.head_trees import NEAR, Cutter, Tree, arrays, lifted
 from separatrix.verify.provers.outcome import Outcome, refute, registry
 
 TIME_LIMIT = 300.0  # seconds of search
