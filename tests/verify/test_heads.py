@@ -28,7 +28,7 @@ CLEAR = 1e-6
 
 
 @pytest.fixture(autouse=True)
-def test_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Registers the test tasks for the duration of a test."""
     monkeypatch.setitem(registry._entries, "test-mixed", Mixed)
     monkeypatch.setitem(registry._entries, "test-one-cell", OneCell)
