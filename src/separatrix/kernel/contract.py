@@ -23,7 +23,7 @@ from separatrix.kernel.balls import Ball, exp, sum_high, sum_low
 from separatrix.kernel.case import Case
 from separatrix.kernel.piecewise import Units, least
 
-MOST_ENTRIES = 2**26  # of the table of attention weights
+MOST_ENTRIES = 2**24  # of the table of attention weights
 
 
 @dataclass(frozen=True, slots=True)

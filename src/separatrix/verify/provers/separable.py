@@ -14,6 +14,7 @@ from separatrix.core.arch import Attention, Table
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.domain import Labels
 from separatrix.core.guarantee import PROVED
+from separatrix.core.seeds import child
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import Verdict, judge
@@ -22,6 +23,8 @@ from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry
 from separatrix.verify.provers.sweep import Found, sweep
+
+SAMPLES = 4096  # random inputs, where a sweep names none that fails
 
 
 @registry.register("separable")
@@ -39,6 +42,12 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         return Outcome("unknown", None, f"no cells are known for {task.name}")
     certificate, verdict = _submit(model, task, n, semantics, {}, progress)
     found = None
+    if verdict.exit_code == 1 and semantics != REAL and domain.constraint.kind == "product":
+        _, exact = _submit(model, task, n, REAL, {}, progress)
+        if exact.accepted:  # there is no failing input to look for
+            return Outcome(
+                "unknown", None, f"{verdict.sentence}; in exact arithmetic the model is right on every input"
+            )
     if verdict.exit_code == 1:
         found = sweep(model, task, n, slack=1e-9 if semantics == REAL else 2.0)
         if found.prices:
@@ -47,7 +56,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         return Outcome("proved", certificate, verdict.sentence)
     if found is None or verdict.exit_code != 1:
         return Outcome("unknown", None, verdict.sentence)
-    worst = _worst(model, task, n, found)
+    worst = _worst(model, task, n, found) or _sampled(model, task, n)
     if worst is not None:
         outcome = refute(model, task, n, *worst)
         if outcome.verdict == "refuted":
@@ -67,6 +76,20 @@ def _submit(
 def worst_input(model: Model, task: Task, n: int) -> tuple[np.ndarray, int] | None:
     """The input with the least margin among the minimisers of all cells, and its query; None when all are right."""
     return _worst(model, task, n, sweep(model, task, n))
+
+
+@np.errstate(all="ignore")
+def _sampled(model: Model, task: Task, n: int) -> tuple[np.ndarray, int] | None:
+    """A random input that fails, for models too large to be swept whole."""
+    rng, queries = child(0, "separable", task.name, n), list(task.queries(n))
+    batch = max(1, min(256, 2**22 // (n * len(queries))))
+    for _ in range(SAMPLES // batch):
+        tokens, reals = task.sample(n, batch, rng)
+        wrong = evaluate(model, tokens, reals, queries).argmax(axis=2) != task.answer(tokens, reals)
+        if wrong.any():
+            row, at = np.argwhere(wrong)[0]
+            return tokens[row], queries[at]
+    return None
 
 
 @np.errstate(all="ignore")  # overflow is no failing input

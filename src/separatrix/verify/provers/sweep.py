@@ -5,6 +5,7 @@ It proves nothing: inputs go to the model itself, prices to the kernel.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from separatrix.models.model import Model
 from separatrix.verify.provers.minimise import assign, least_word
 
 CANDIDATES = 256  # worst inputs that are kept
+SECONDS = 20.0  # after which a sweep makes do with the cells that it has seen
+MOST_TERMS = 2**27  # of one label of one group
 
 
 @dataclass
@@ -41,8 +44,17 @@ class Found:
 
 @np.errstate(all="ignore")  # overflow finds no input and no price
 def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
-    """The minimisers of all cells; prices where the bound at prices 0 is below `slack` times the sum of sizes."""
-    found, cells = Found([], {}), 0
+    """The minimisers of all cells; prices where the bound at prices 0 is below `slack` times the sum of sizes.
+
+    Of the cells that `SECONDS` suffice for, and of none where one group is too large to be held.
+    """
+    found, cells, start = Found([], {}), 0, time.monotonic()
+    symbols = max((len(a) for a in {id(a): a for a in task.domain(n).alphabets}.values()), default=0)
+    if (
+        task.domain(n).positions * min(symbols, len(model.tensors["embed.token"])) * model.arch.readout.outputs
+        > MOST_TERMS
+    ):
+        return found
     for query in task.queries(n):
         sheet = None
         for group in task.cells(n, query) or ():
@@ -51,6 +63,8 @@ def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
             for value, tokens in _minimisers(sheet, group, cells, found.prices, slack):
                 found.candidates.append((value, tokens, query))
             cells += len(group)
+            if time.monotonic() - start > SECONDS:
+                break
             if len(found.candidates) > 2 * CANDIDATES:
                 found.candidates = sorted(found.candidates, key=lambda c: c[0])[:CANDIDATES]
     found.candidates = sorted(found.candidates, key=lambda c: c[0])[:CANDIDATES]
