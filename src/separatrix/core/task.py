@@ -12,6 +12,7 @@ from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 
+from separatrix.core.closed_form import ClosedForm
 from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
 from separatrix.core.errors import InputError
 
@@ -64,6 +65,10 @@ class Task(ABC):
         answer(x) = outer.answer(inner.answer(x)) for every input. Both have cells.
         """
         return {}
+
+    def closed_form(self, n: int, query: int) -> ClosedForm | None:
+        """For one real output a position: the answer at `query` as a formula in the real parts; None: not known."""
+        return None
 
     @abstractmethod
     def sample(

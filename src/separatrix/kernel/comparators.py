@@ -1,0 +1,155 @@
+"""Words that are lattice polynomials of the inputs, checked on all 0-1 inputs (the zero-one principle).
+
+Minima and maxima of words commute with increasing maps, and so do order statistics; two such functions that agree on all
+inputs from {0, 1}^n agree on all reals (Knuth, The Art of Computer Programming 3, 5.3.4). Words fall into components
+that share no input. A component carries every reachable pair (ones among its inputs, values of its words): Batcher's
+merge sort keeps these few, since each merge starts from sorted halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from separatrix.core.closed_form import ClosedForm, OrderStatistic
+from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.positional import Positional
+
+if TYPE_CHECKING:
+    from separatrix.kernel.positional import Step
+
+MOST_STATES = 2**20
+Wire = tuple[int, int]  # node, coordinate
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """wires: its words. inputs: how many inputs they depend on. states: (reachable, 1 + wires), ones first."""
+
+    wires: tuple[Wire, ...]
+    inputs: frozenset[int]
+    states: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Components; a word in none of them is 0."""
+
+    components: tuple[Component, ...]
+    nodes: int
+
+    def largest(self, scale: float) -> float:
+        """Every word is 0 or lies between two inputs."""
+        return scale
+
+    def after(self, steps: Sequence[Step]) -> State:
+        """The words after a layer; components that a node reads together are joined."""
+        home = {wire: k for k, part in enumerate(self.components) for wire in part.wires}
+        rules: dict[Wire, tuple[str, Wire, Wire]] = {}
+        group = list(range(len(self.components)))
+
+        def find(k: int) -> int:
+            while group[k] != k:
+                group[k] = group[group[k]]
+                k = group[k]
+            return k
+
+        for node, step in enumerate(steps):
+            width = (len(step.forms[0].linear) - 1) // len(step.sources)
+            for coordinate, form in enumerate(step.forms):
+                rule = _rule(form, step.sources, width, home)
+                if rule is not None:
+                    rules[node, coordinate] = rule
+                    group[find(home[rule[1]])] = find(home[rule[2]])
+        members: dict[int, list[int]] = {}
+        for k in range(len(self.components)):
+            members.setdefault(find(k), []).append(k)
+        parts = []
+        for root, own in members.items():
+            wires = tuple(sorted(w for w, rule in rules.items() if find(home[rule[1]]) == root))
+            if wires:
+                parts.append(_advance([self.components[k] for k in own], wires, rules))
+        return State(tuple(parts), self.nodes)
+
+    def agrees(self, closed: Sequence[ClosedForm | None], weight: Sequence[Fraction], bias: Fraction) -> None:
+        """RejectedError unless the read-out of node i is its order statistic on every 0-1 input."""
+        n = len(closed)
+        read = [k for k, w in enumerate(weight) if w]
+        if bias or len(read) != 1 or weight[read[0]] != 1:
+            raise UnknownError("the read-out of a comparator network must be one of its words")
+        for i, form in enumerate(closed):
+            assert isinstance(form, OrderStatistic)
+            part = next((p for p in self.components if (i, read[0]) in p.wires), None)
+            if part is None or len(part.inputs) != n:
+                raise RejectedError(f"output {i} does not depend on all inputs")
+            ones, value = part.states[:, 0], part.states[:, 1 + part.wires.index((i, read[0]))]
+            if (value != (ones >= n - form.rank)).any():
+                raise RejectedError(f"without leaks, output {i} would be wrong on an input of zeros and ones")
+
+
+def start(arch: Positional, given: Sequence[Sequence[Fraction]]) -> State:
+    """Node i < n holds x_i in the coordinates where the first map copies it."""
+    bias, linear = given
+    if any(bias) or any(w not in (0, 1) for w in linear):
+        raise UnknownError("the first map of a comparator network must copy its input")
+    copies = [k for k, w in enumerate(linear) if w]
+    if not copies:
+        raise RejectedError("the first map drops its input")
+    states = np.repeat(np.array([[0], [1]], dtype=np.int64), 1 + len(copies), axis=1)
+    n = arch.nodes - arch.sinks
+    parts = (Component(tuple((i, k) for k in copies), frozenset({i}), states) for i in range(n))
+    return State(tuple(parts), arch.nodes)
+
+
+def _rule(form, sources: Sequence[int], width: int, home: dict[Wire, int]) -> tuple[str, Wire, Wire] | None:
+    """`min` or `max` of two words (a copy is the minimum of a word with itself); None for the constant 0."""
+    wires = [(node, k) for node in sources for k in range(width)]
+    # words that are 0 drop out of the form
+    linear = {wires[v]: c for v, c in enumerate(form.linear[1:]) if c and wires[v] in home}
+    kinks: dict[tuple[tuple[Wire, Fraction], ...], Fraction] = {}
+    for line, weight in form.kinks:
+        left = [(wires[v], c) for v, c in enumerate(line[1:]) if c and wires[v] in home]
+        if line[0]:
+            raise UnknownError("a node of a comparator network adds constants")
+        if not left:
+            continue
+        scale = left[0][1]
+        key = tuple((wire, c / scale) for wire, c in left)
+        kinks[key] = kinks.get(key, Fraction(0)) + weight * abs(scale)
+    bends = {key: weight for key, weight in kinks.items() if weight}
+    if form.linear[0] == 0 and not bends:
+        if not linear:
+            return None
+        if len(linear) == 1 and set(linear.values()) == {1}:
+            (wire,) = linear
+            return "min", wire, wire
+    half = Fraction(1, 2)
+    if form.linear[0] == 0 and len(bends) == 1 and len(linear) == 2 and set(linear.values()) == {half}:
+        ((key, weight),) = bends.items()
+        a, b = sorted(linear)
+        if {wire: c for wire, c in key} in ({a: 1, b: -1}, {a: -1, b: 1}) and abs(weight) == half:
+            return ("max" if weight > 0 else "min"), a, b
+    raise UnknownError("a node does not take the minimum or maximum of two words")
+
+
+def _advance(parts: list[Component], wires: tuple[Wire, ...], rules: dict[Wire, tuple[str, Wire, Wire]]) -> Component:
+    """The joined component after the layer: the product of what was reachable, each state moved by the rules."""
+    states, old = parts[0].states, list(parts[0].wires)
+    for part in parts[1:]:
+        if len(states) * len(part.states) > MOST_STATES:
+            raise UnknownError("too many 0-1 states are reachable")
+        a, b = np.repeat(states, len(part.states), axis=0), np.tile(part.states, (len(states), 1))
+        states = np.concatenate([a[:, :1] + b[:, :1], a[:, 1:], b[:, 1:]], axis=1)
+        old += part.wires
+    column = {wire: 1 + k for k, wire in enumerate(old)}
+    moved = [states[:, 0]]
+    for wire in wires:
+        kind, a, b = rules[wire]
+        join = np.maximum if kind == "max" else np.minimum
+        moved.append(join(states[:, column[a]], states[:, column[b]]))
+    inputs = frozenset().union(*(part.inputs for part in parts))
+    return Component(wires, inputs, np.unique(np.stack(moved, axis=1), axis=0))

@@ -1,0 +1,159 @@
+"""Certificate kind `positional`: a compiled positional transformer answers within eps for all reals in the box.
+
+Attention does not depend on the input. Let the ideal net have, in each row, weight 1 on the heaviest node and 0 on all
+others. The check is in two parts:
+- the ideal net *is* the task's closed form: every layer is one hidden ReLU layer, hence (`relu_form`) exactly a maximum,
+  minimum or linear function of the words that a node reads, and these compose to the answer (`extremes`, `comparators`);
+- the model stays near the ideal net. With A, T the attention of both, X, Y their streams, M_h = V_h O_h:
+  A X M - T Y M = (A - T) Y M + A (X - Y) M, so that in the largest norm over nodes and coordinates the received words
+  differ by at most sum_h (delta_h |Y| + |X - Y|) |M_h|, with delta_h the largest L1 distance of two rows, and the net
+  multiplies a difference by at most the product of its norms.
+Source of the construction: Back de Luca et al. 2025, Theorem 5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from separatrix.core.closed_form import Extreme, OrderStatistic
+from separatrix.core.domain import RealAnswer
+from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.core.positional import Positional
+from separatrix.kernel import comparators, extremes
+from separatrix.kernel.balls import TINY, Ball, exp, sum_high
+from separatrix.kernel.case import Case
+from separatrix.kernel.relu_form import ReluForm, Row, exact, relu_forms
+
+SLACK = 1.0 + 2.0**-40  # more than the rounding of the few sums and products that it is multiplied onto
+MOST_NODES = 2**11
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One layer of the ideal net, node by node.
+
+    sources: the nodes whose words node i reads, itself first. forms: one form a word, over u = (1, then the words of
+    sources[0], then of sources[1], ..).
+    """
+
+    sources: tuple[int, ...]
+    forms: tuple[ReluForm, ...]
+
+
+def check_case(case: Case) -> str:
+    """The claim in a sentence, or an error."""
+    case.fields()
+    case.no_arrays()
+    arch, task, n = case.arch, case.task, case.n
+    if not isinstance(arch, Positional):
+        raise UnknownError("this kind of certificate is about positional transformers")
+    domain, outputs = task.domain(n), task.outputs()
+    if domain.reals is None or domain.reals.kind != "box" or domain.reals.dim != 1 or domain.constraint.kind != "product":
+        raise UnknownError("the positional check needs a task on real numbers in a box")
+    if not isinstance(outputs, RealAnswer) or outputs.dim != 1 or domain.lengths or domain.vocabulary != 1:
+        raise UnknownError("the positional check needs one real output a position, and no symbols")
+    if (arch.nodes - arch.sinks, arch.reals, arch.outputs) != (n, 1, 1):
+        raise RejectedError(f"the model is not for {n} nodes of one real word each")
+    if arch.nodes > MOST_NODES or any(len(layer.hidden) != 1 or layer.skip != "concatenate" for layer in arch.layers):
+        raise UnknownError(f"the check covers one hidden layer a round, and up to {MOST_NODES} nodes")
+    closed = [task.closed_form(n, query) for query in task.queries(n)]
+    if task.queries(n) != tuple(range(n)) or not all(closed):
+        raise UnknownError(f"task {task.name} has no closed form")
+    with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
+        error = _check(arch, case.tensors, closed, max(abs(domain.reals.low), abs(domain.reals.high)))
+    if not error <= outputs.eps:
+        raise RejectedError(f"outputs are proved within {error:.3g} of the answer, not within {outputs.eps:.3g}")
+    return f"the model answers {case.where} within {outputs.eps:g} for all reals (error at most {error:.3g}, real)"
+
+
+def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, scale: float) -> float:
+    """A bound of the error at any output, or an error."""
+    t = {name: Ball.exact(tensor) for name, tensor in tensors.items()}
+    if not all(np.isfinite(ball.rad).all() for ball in t.values()):
+        raise InputError("an integer weight is too long for a float")
+    start = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
+    if all(isinstance(form, OrderStatistic) for form in closed):
+        state: comparators.State | extremes.State = comparators.start(arch, start)
+    elif len({form.of for form in closed if isinstance(form, Extreme)}) == 1 and isinstance(closed[0], Extreme):
+        state = extremes.start(arch, start, closed[0].of)
+    else:
+        raise UnknownError("the closed forms are of different kinds")
+    most, error = state.largest(scale), 0.0
+    for i in range(len(arch.layers)):
+        targets, leak = _pattern(arch, t, i)
+        mixing = [t[f"layers.{i}.value"][h] @ t[f"layers.{i}.output"][h] for h in range(len(targets))]
+        state = state.after(_steps(arch, tensors, i, targets))
+        size = [_norm(mix) for mix in mixing]
+        got = sum(m * (delta * most + error) for m, delta in zip(size, leak, strict=True)) * SLACK
+        error = max(got, error) * _norm(t[f"layers.{i}.mlp.0.weight"]) * _norm(t[f"layers.{i}.mlp.1.weight"]) * SLACK
+        error += TINY
+        most = state.largest(scale)
+    weight, bias = (exact(np.atleast_2d(tensors[f"readout.{name}"])) for name in ("weight", "bias"))
+    state.agrees(closed, [row[0] for row in weight], bias[0][0])
+    return error * _norm(t["readout.weight"]) * SLACK + TINY
+
+
+def _norm(matrix: Ball) -> float:
+    """A float above the norm of u -> u @ matrix in the largest-entry norm: the largest column sum of |entries|."""
+    return float(sum_high(np.abs(matrix.mid) + matrix.rad, axis=0).max())
+
+
+def _pattern(arch: Positional, t: Mapping[str, Ball], i: int) -> tuple[np.ndarray, list[float]]:
+    """(heads, nodes) the heaviest node of each row, and per head a bound of sum_j |A_ij - [j is it]| over all rows."""
+    layer, targets, leaks = arch.layers[i], [], []
+    for h in range(layer.heads):
+        query, key = t["positions"] @ t[f"layers.{i}.query"][h], t["positions"] @ t[f"layers.{i}.key"][h]
+        score = (query @ Ball(key.mid.T, key.rad.T)) * Ball.exact(np.float64(layer.scale))
+        target = score.mid.argmax(axis=1)
+        rows = np.arange(arch.nodes)
+        others = exp(score - score[rows, target][:, None]).high
+        others[rows, target] = 0.0
+        if not np.isfinite(others).all():
+            raise RejectedError(f"layer {i}, head {h}: an attention row is not finite")
+        # 1 - A_target = sum of others / (1 + sum of others) is at most their sum
+        leaks.append(2.0 * float(sum_high(others, axis=1).max()))
+        targets.append(target)
+    return np.stack(targets), leaks
+
+
+def _steps(arch: Positional, tensors: Mapping[str, np.ndarray], i: int, targets: np.ndarray) -> list[Step]:
+    """What every node computes in layer i of the ideal net; nodes that read in the same manner share their forms."""
+    d, hidden = arch.width, arch.layers[i].hidden[0]
+    value, output = tensors[f"layers.{i}.value"], tensors[f"layers.{i}.output"]
+    mixing = [_product(exact(value[h]), exact(output[h])) for h in range(len(targets))]  # (d, d) each
+    inner, outer = exact(tensors[f"layers.{i}.mlp.0.weight"]), exact(tensors[f"layers.{i}.mlp.1.weight"])
+    biases = [[Fraction(v) for v in tensors[f"layers.{i}.mlp.{k}.bias"].tolist()] for k in (0, 1)]
+    through = [_product(mix, inner[:d]) for mix in mixing]  # what a source's words add to every hidden unit, per head
+    seen: dict[tuple[int, ...], tuple[ReluForm, ...]] = {}
+    steps = []
+    for node in range(arch.nodes):
+        sources = [node]
+        for target in targets[:, node].tolist():
+            if target not in sources:
+                sources.append(target)
+        pattern = tuple(sources.index(target) for target in targets[:, node].tolist())
+        if pattern not in seen:
+            blocks = [inner[d:]] + [[[Fraction(0)] * hidden for _ in range(d)] for _ in sources[1:]]
+            for h, slot in enumerate(pattern):
+                blocks[slot] = [
+                    [a + b for a, b in zip(x, y, strict=True)] for x, y in zip(blocks[slot], through[h], strict=True)
+                ]
+            columns = [biases[0], *(row for block in blocks for row in block)]  # (1 + words) x hidden
+            units: list[Row] = [tuple(column[u] for column in columns) for u in range(hidden)]
+            seen[pattern] = tuple(relu_forms(units, outer, biases[1]))
+        steps.append(Step(tuple(sources), seen[pattern]))
+    return steps
+
+
+def _product(a: list[list[Fraction]], b: list[list[Fraction]]) -> list[list[Fraction]]:
+    """A matrix product that skips zeros."""
+    out = [[Fraction(0)] * len(b[0]) for _ in a]
+    for i, row in enumerate(a):
+        for k, x in enumerate(row):
+            if x:
+                out[i] = [y + x * z if z else y for y, z in zip(out[i], b[k], strict=True)]
+    return out

@@ -1,0 +1,39 @@
+"""Plain evaluation of a positional transformer in NumPy float64: the reference for the torch form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from separatrix.core.errors import InputError
+from separatrix.core.positional import Positional
+
+
+def patterns(arch: Positional, tensors: Mapping[str, np.ndarray], i: int) -> np.ndarray:
+    """(heads, nodes, nodes) attention weights of layer i: the same for every input."""
+    positions = tensors["positions"].astype(np.float64)
+    q = positions @ tensors[f"layers.{i}.query"].astype(np.float64)
+    k = positions @ tensors[f"layers.{i}.key"].astype(np.float64)
+    scores = q @ k.swapaxes(1, 2) * arch.layers[i].scale
+    weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+    return weights / weights.sum(axis=2, keepdims=True)
+
+
+def evaluate_positional(arch: Positional, tensors: Mapping[str, np.ndarray], reals: np.ndarray) -> np.ndarray:
+    """(batch, nodes - sinks, outputs) answers to (batch, nodes - sinks, words) real words."""
+    reals = np.asarray(reals, dtype=np.float64)
+    if reals.ndim != 3 or reals.shape[1:] != (arch.nodes - arch.sinks, arch.reals):
+        raise InputError(f"this model reads (batch, {arch.nodes - arch.sinks}, {arch.reals}), not {reals.shape}")
+    t = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    x = np.pad(reals, ((0, 0), (0, arch.sinks), (0, 0))) @ t["embed.linear"] + t["embed.bias"]
+    for i, layer in enumerate(arch.layers):
+        weights = patterns(arch, tensors, i)
+        values = np.einsum("bjd,hdv->bhjv", x, t[f"layers.{i}.value"])
+        got = np.einsum("bhjv,hvd->bjd", weights @ values, t[f"layers.{i}.output"])
+        x = np.concatenate([got, x], axis=2) if layer.skip == "concatenate" else got + x
+        for k in range(len(layer.hidden)):
+            x = np.maximum(x @ t[f"layers.{i}.mlp.{k}.weight"] + t[f"layers.{i}.mlp.{k}.bias"], 0.0)
+        k = len(layer.hidden)
+        x = x @ t[f"layers.{i}.mlp.{k}.weight"] + t[f"layers.{i}.mlp.{k}.bias"]
+    return x[:, : arch.nodes - arch.sinks] @ t["readout.weight"] + t["readout.bias"]
