@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from separatrix.core.arch import FORMAT, Arch, Readout, Table, decode, encode
+from separatrix.core.arch import FORMAT, Readout, Table, encode
 from separatrix.core.errors import InputError
 
 
@@ -133,22 +133,6 @@ class Recurrent:
                 f"a state of {self.state.bits} bits, {self.state.fraction} of them after the point: "
                 "take 1 to 48 bits and a fraction of at most 48"
             )
-
-
-AnyArch = Arch | Recurrent
-
-
-def read_config(config: object) -> AnyArch:
-    """The architecture that a config.json holds, of either kind; InputError for anything else."""
-    kind = config.get("kind") if isinstance(config, dict) else None
-    if kind != "recurrent":
-        return Arch.from_config(config)
-    assert isinstance(config, dict)
-    if config.get("format") != FORMAT:
-        raise InputError(f"config format {config.get('format')!r} is not known; this version reads {FORMAT}")
-    arch = decode(Recurrent, config, "config")
-    arch.check()
-    return arch
 
 
 def state_width(layer: Cell) -> int:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from separatrix.core.arch import Attention, Linear, PointerSet, Table
+from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
-from separatrix.core.recurrent import AnyArch, Recurrent, recurrent_shapes
+from separatrix.core.positional import Positional, positional_shapes
+from separatrix.core.recurrent import Recurrent, recurrent_shapes
 
 DTYPES = ("float64", "float32", "int64")
 
@@ -17,6 +19,8 @@ def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
     """Name and shape of every stored tensor; weights act on row vectors from the right (x @ W)."""
     if isinstance(arch, Recurrent):
         return recurrent_shapes(arch)
+    if isinstance(arch, Positional):
+        return positional_shapes(arch)
     d, first = arch.width, arch.first
     shapes: dict[str, tuple[int, ...]] = {}
     match first:

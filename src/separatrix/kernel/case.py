@@ -10,8 +10,9 @@ import numpy as np
 
 from separatrix.core.arch import Arch
 from separatrix.core.certificate import Claim
+from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError, UnknownError
-from separatrix.core.recurrent import AnyArch, Recurrent
+from separatrix.core.recurrent import Recurrent
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 
@@ -47,7 +48,7 @@ class Case:
         if self.arch is None:
             raise InputError("this certificate needs its model")
         if not isinstance(self.arch, Arch):
-            raise UnknownError("this kind of certificate is about transformers; the model is recurrent")
+            raise UnknownError(f"this kind of certificate is about transformers; the model is {self.arch.kind}")
         return self.arch
 
     def recurrent(self) -> Recurrent | None:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from separatrix.core.certificate import Certificate, read_model_files
+from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError
 from separatrix.core.guarantee import PROVED, Guarantee
-from separatrix.core.recurrent import AnyArch, read_config
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
@@ -29,6 +29,8 @@ from separatrix.kernel import (
     pointer_counterexample,
     pointer_rows,
     pointer_sets,
+    positional,
+    positional_counterexample,
     rank_bound,
     separable,
     swap_rows,
@@ -51,6 +53,8 @@ KINDS: dict[str, Kind] = {
     "heads": Kind("correct", heads.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
+    "positional": Kind("correct", positional.check_case),
+    "positional-counterexample": Kind("incorrect", positional_counterexample.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),
     "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),

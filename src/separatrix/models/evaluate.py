@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from separatrix.core.arch import Attention
+from separatrix.core.errors import InputError
+from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 from separatrix.models.embed import embed, rationals
 from separatrix.models.model import Model
+from separatrix.models.positional import evaluate_positional
 from separatrix.models.recurrent import Runner
 
 
@@ -32,6 +35,11 @@ def evaluate(
     if isinstance(model.arch, Recurrent):
         runner = Runner(model)
         return runner.outputs(runner.start(len(tokens)), tokens, queries=queries)
+    if isinstance(model.arch, Positional):
+        if reals is None:
+            raise InputError("this model reads real parts, and none were given")
+        outputs = evaluate_positional(model.arch, model.tensors, reals)
+        return outputs if queries is None else outputs[:, list(queries)]
     x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
     length = np.shape(tokens)[1]
     wanted = np.arange(length) if queries is None else np.asarray(queries)

@@ -10,6 +10,7 @@ import numpy as np
 
 from separatrix.core.arch import Arch, Attention, FeedForward, PointerSet
 from separatrix.core.certificate import ModelReference
+from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError
 from separatrix.core.files import (
     canonical_json,
@@ -20,7 +21,8 @@ from separatrix.core.files import (
     tensors_to_bytes,
     write_atomically,
 )
-from separatrix.core.recurrent import AnyArch, FixedPoint, Recurrent, read_config
+from separatrix.core.positional import Positional
+from separatrix.core.recurrent import FixedPoint, Recurrent
 from separatrix.core.shapes import check_tensors
 from separatrix.core.size import Precision, Size
 
@@ -61,7 +63,7 @@ class Model:
     def transformer(self) -> Arch:
         """The architecture of a transformer; InputError for a recurrent model."""
         if not isinstance(self.arch, Arch):
-            raise InputError("a transformer is needed here; this model is recurrent")
+            raise InputError(f"a transformer is needed here; this model is {self.arch.kind}")
         return self.arch
 
     def size(self, tokens: int, precision: Precision | None = None) -> Size:
@@ -80,6 +82,18 @@ class Model:
                 parameters=sum(tensor.size for tensor in self.tensors.values()),
                 precision=precision,
             )
+        if isinstance(self.arch, Positional):
+            layers = self.arch.layers
+            return Size(
+                layers=len(layers),
+                heads=max(layer.heads for layer in layers),
+                width=self.arch.width,
+                key_width=max(layer.key_width for layer in layers),
+                value_width=max(layer.value_width for layer in layers),
+                tokens=self.arch.nodes,
+                parameters=sum(tensor.size for tensor in self.tensors.values()),
+                precision=precision,
+            )
         attention = [layer for layer in self.arch.layers if isinstance(layer, Attention)]
         return Size(
             layers=len(attention),
@@ -93,6 +107,8 @@ class Model:
         )
 
     def __str__(self) -> str:
+        if isinstance(self.arch, Positional):
+            return _describe_positional(self.arch)
         recurrent = isinstance(self.arch, Recurrent)
         lines = [f"{self.arch.kind}, width {self.arch.width}"]
         for name, start, stop in self.arch.residual:
@@ -103,6 +119,13 @@ class Model:
         lines.append(f"  first map: {first.kind}" + (f" ({first.query})" if isinstance(first, PointerSet) else ""))
         lines.append(f"  read-out: {self.arch.readout.decision} of {self.arch.readout.outputs}")
         return "\n".join(lines)
+
+
+def _describe_positional(arch: Positional) -> str:
+    lines = [f"positional transformer, {arch.nodes} nodes ({arch.sinks} of its own), width {arch.width}"]
+    for i, layer in enumerate(arch.layers):
+        lines.append(f"  layer {i}: {layer.heads} head(s), hidden widths {', '.join(map(str, layer.hidden))}")
+    return "\n".join(lines)
 
 
 def _describe(layer: object) -> str:

@@ -92,29 +92,23 @@ def sort(n: int) -> Program:
 
 
 def maximum_subarray(n: int) -> Program:
-    """y_i = the largest sum of a non-empty run within x_1 .. x_i, in ceil(log2 N) rounds of 6 lanes.
+    """y_i = the largest sum of a non-empty run within x_1 .. x_i, in 2 ceil(log2 N) + 1 rounds of up to 6 lanes.
 
-    Words T, P, S, M of a block: its sum, its best prefix, suffix and run. A block on the left (l) joins as
-    T = Tl + T, P = max(Pl, Tl + P), S = max(S, T + Sl), M = max(Ml, M, Sl + P). An idle node reads itself for the three
-    left words and the sink for Tl, own T and own P, so that P = max(P, P), S = max(S, S), M = max(M, M, S) leave it.
+    Words T, P, S, M of a block: its sum, its best prefix, suffix and run. A block on the left (l) joins as T = Tl + T,
+    P = max(Pl, Tl + P), S = max(S, T + Sl), M = max(Ml, M, Sl + P); the last sum waits in a fifth word for a round of its
+    own, so that every round is one hidden layer. An idle node reads itself for the three left words and the sink for Tl,
+    own T and own P: P = max(P, P), S = max(S, S), M = max(M, M, S) leave it as it is.
     """
-    rounds = []
+    rounds = [Round((), (own(0),) * 4 + (0.0 * own(0),))]  # a single word is its own sum, prefix, suffix and run
+    tl, pl, sl, ml, t, p = map(received, range(6))
+    join = (tl + own(0), maximum(pl, tl + own(1)), maximum(own(2), t + sl), maximum(ml, own(3)), sl + p)
+    settle = (own(0), own(1), own(2), maximum(own(3), own(4)), 0.0 * own(0))
     for k in _powers(n):
         left, own_or_idle = _back(n, k), _back(n, k, None)
-        active = tuple(i if i >= k else SINK for i in range(n))  # own word, 0 on idle nodes
+        active = tuple(i if i >= k else SINK for i in range(n))  # the own word, 0 on idle nodes
         lanes = (Lane(0, left), Lane(1, own_or_idle), Lane(2, own_or_idle), Lane(3, own_or_idle))
-        lanes += (Lane(0, active), Lane(1, active))
-        tl, pl, sl, ml, t, p = map(received, range(6))
-        update = (
-            tl + own(0),
-            maximum(pl, tl + own(1)),
-            maximum(own(2), t + sl),
-            maximum(maximum(ml, own(3)), sl + p),
-        )
-        rounds.append(Round(lanes, update))
-    # a single word is its own sum, prefix, suffix and run
-    spread = Round((), (own(0),) * 4)
-    return Program("maximum-subarray", n, 4, 1, (spread, *rounds), (own(3),))
+        rounds += [Round((*lanes, Lane(0, active), Lane(1, active)), join), Round((), settle)]
+    return Program("maximum-subarray", n, 5, 1, tuple(rounds), (own(3),))
 
 
 def prefix_medians(n: int) -> Program:

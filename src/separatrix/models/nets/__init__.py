@@ -7,9 +7,10 @@ import torch
 
 from separatrix.core.errors import InputError
 from separatrix.models.model import Model
+from separatrix.models.nets.positional import PositionalTransformer
 from separatrix.models.nets.transformer import Transformer
 
-__all__ = ["Transformer", "load", "to_model"]
+__all__ = ["PositionalTransformer", "Transformer", "load", "to_model"]
 
 
 def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Transformer:

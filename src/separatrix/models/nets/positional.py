@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from separatrix.core.errors import InputError
-from separatrix.core.positional import Positional
+from separatrix.core.positional import Positional, positional_shapes
 
 
 class PositionalTransformer(nn.Module):
@@ -23,7 +23,7 @@ class PositionalTransformer(nn.Module):
     def __init__(self, arch: Positional, tensors: Mapping[str, Tensor]) -> None:
         """Takes the tensors as they are, dtypes included; raises InputError for unknown, missing or misshapen ones."""
         super().__init__()
-        shapes = arch.tensor_shapes()
+        shapes = positional_shapes(arch)
         if wrong := sorted(set(shapes) ^ set(tensors)):
             raise InputError(f"tensors {', '.join(map(repr, wrong))} are unknown or missing for this architecture")
         self.arch = arch

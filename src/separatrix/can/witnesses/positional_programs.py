@@ -1,0 +1,42 @@
+"""Compiled programs as witnesses: prefix sums, minima, maxima, sorting and maximum subarray by positional transformers.
+
+Back de Luca et al. 2025, Theorem 5.1: a program of R rounds, s words and k lanes becomes R layers of k heads on N + 1
+nodes (`can.programs.direct`). No constant stands in these programs, so they are right at every scale of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from separatrix.can.programs import library
+from separatrix.can.programs.direct import compile_direct, program_size
+from separatrix.can.programs.program import Program
+from separatrix.can.witness import require, witness
+from separatrix.core.size import Size
+from separatrix.core.task import Task
+from separatrix.models.model import Model
+
+MOST = 2**10  # attention patterns are stored as (N + 1)^2 numbers a head
+SOURCE = "Back de Luca, Giapitzakis, Yang, Veličković, Fountoulakis 2025, Theorem 5.1 (simulation of PCOC)"
+
+
+def _enter(task: str, program: Callable[[int], Program], formula: str, most: int = MOST) -> None:
+    """Registers `<task>-program`."""
+    name = f"{task}-program"
+
+    def size(problem: Task, n: int) -> Size:
+        problem.domain(n)
+        require(n <= most, f"{name}: N = {n}; take N up to {most}")
+        return program_size(program(n))
+
+    @witness(name, task=task, source=SOURCE, formula=formula, size=size, method="positional", arch="positional")
+    def build(problem: Task, n: int) -> Model:
+        size(problem, n)
+        return compile_direct(program(n))
+
+
+_enter("prefix-sums", library.prefix_sums, "⌈log₂ N⌉ layers of 1 head, stream of 1 word (Hillis and Steele 1986)")
+_enter("prefix-minima", library.prefix_minima, "⌈log₂ N⌉ layers of 1 head, stream of 1 word")
+_enter("prefix-maxima", library.prefix_maxima, "⌈log₂ N⌉ layers of 1 head, stream of 1 word")
+_enter("sorting", library.sort, "L(L + 1)/2 layers of 2 heads, L = ⌈log₂ N⌉ (Batcher 1968)", 2**7)
+_enter("maximum-subarray", library.maximum_subarray, "2⌈log₂ N⌉ + 1 layers of up to 6 heads, 6 words", 2**6)
