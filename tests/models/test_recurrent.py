@@ -9,8 +9,9 @@ import pytest
 
 from models.recurrent_models import CELLS, random_recurrent
 from separatrix.core.arch import Readout, Table
+from separatrix.core.config import read_config
 from separatrix.core.errors import InputError
-from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent, read_config
+from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
 from separatrix.core.size import Precision
 from separatrix.models import Model, evaluate
 from separatrix.models.recurrent import Runner
@@ -129,7 +130,7 @@ def test_bad_configs_are_refused() -> None:
         ({"format": 2}, "format"),
         ({"layers": []}, "no layers"),
         ({"width": 0}, "positive"),
-        ({"kind": "recurrant"}, "unknown or missing"),
+        ({"kind": "recurrant"}, "none of transformer, recurrent"),
         ({"colour": 1}, "colour"),
         ({"state": {"bits": 60, "fraction": 2, "kind": "fixed"}}, "48"),
         ({"layers": [{"units": 3, "activation": "gelu", "kind": "elman"}]}, "gelu"),

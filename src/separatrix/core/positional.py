@@ -1,7 +1,7 @@
 """The positional transformer as data: attention computed from positions alone, local computation by feed-forward nets.
 
 Back de Luca, Giapitzakis, Yang, Velickovic, Fountoulakis 2025, section 4: layer l maps the stream X (nodes, width) to
-Phi_l([sum_h A_lh X V_lh O_lh, X]) with A_lh = softmax((P Q_lh)(P K_lh)^T scale), P the same stored table in every layer.
+Phi_l([sum_h A_lh X V_lh O_lh, X]) with A_lh = softmax((P Q_lh)(P K_lh)^T scale), P one stored table for all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from separatrix.core.arch import FORMAT, encode
+from separatrix.core.arch import FORMAT, Readout, encode
 from separatrix.core.errors import InputError
 
 LARGEST = 2**31
@@ -51,6 +51,15 @@ class Positional:
     outputs: int
     kind: Literal["positional"] = "positional"
     format: int = FORMAT
+
+    @property
+    def first(self) -> None:
+        """No closed list of first maps: words enter by `embed.linear`."""
+
+    @property
+    def readout(self) -> Readout:
+        """Real outputs."""
+        return Readout(self.outputs, "reals")
 
     @property
     def blank(self) -> bool:

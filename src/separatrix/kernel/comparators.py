@@ -1,9 +1,9 @@
 """Words that are lattice polynomials of the inputs, checked on all 0-1 inputs (the zero-one principle).
 
-Minima and maxima of words commute with increasing maps, and so do order statistics; two such functions that agree on all
-inputs from {0, 1}^n agree on all reals (Knuth, The Art of Computer Programming 3, 5.3.4). Words fall into components
-that share no input. A component carries every reachable pair (ones among its inputs, values of its words): Batcher's
-merge sort keeps these few, since each merge starts from sorted halves.
+Minima and maxima of words commute with increasing maps, and so do order statistics; two such functions that agree on
+all inputs from {0, 1}^n agree on all reals (Knuth, The Art of Computer Programming 3, 5.3.4). Words fall into
+components that share no input. A component carries every reachable pair (ones among its inputs, values of its words):
+Batcher's merge sort keeps these few, since each merge starts from sorted halves.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _rule(form, sources: Sequence[int], width: int, home: dict[Wire, int]) -> tu
     if form.linear[0] == 0 and len(bends) == 1 and len(linear) == 2 and set(linear.values()) == {half}:
         ((key, weight),) = bends.items()
         a, b = sorted(linear)
-        if {wire: c for wire, c in key} in ({a: 1, b: -1}, {a: -1, b: 1}) and abs(weight) == half:
+        if dict(key) in ({a: 1, b: -1}, {a: -1, b: 1}) and abs(weight) == half:
             return ("max" if weight > 0 else "min"), a, b
     raise UnknownError("a node does not take the minimum or maximum of two words")
 

@@ -20,6 +20,8 @@ def check_counterexample(case: Case) -> str:
     """Checks that the input of the evidence is legal and that the model's answer there is wrong (a tie is wrong)."""
     case.no_arrays()
     tokens, query = case.fields(tokens=list, query=int)
+    if not isinstance(case.task.outputs(), Labels) or case.task.domain(case.n).reals is not None:
+        raise UnknownError("a counterexample of this kind is about symbols and class labels")
     row = np.array(tokens) if all(type(t) is int for t in tokens) else np.zeros(0, dtype=np.int64)
     if not case.task.domain(case.n).contains(row):
         raise RejectedError("the input is not one of the task's")

@@ -57,9 +57,7 @@ class State:
         if branches is None:
             raise UnknownError("a node mixes maxima and minima")
         # in terms of the held words s u (s = sign): s f(u) = max over branches of (a_0 s, a_1, ..) . (1, s u)
-        return distinct(
-            np.concatenate([self._linear(row[0] * self.sign, row[1:], sources) for row in branches])
-        )
+        return distinct(np.concatenate([self._linear(row[0] * self.sign, row[1:], sources) for row in branches]))
 
     def _linear(self, constant: Fraction, row: Sequence[Fraction], sources: list[np.ndarray]) -> np.ndarray:
         total = np.zeros((1, sources[0].shape[1]))

@@ -2,8 +2,9 @@
 
 Attention does not depend on the input. Let the ideal net have, in each row, weight 1 on the heaviest node and 0 on all
 others. The check is in two parts:
-- the ideal net *is* the task's closed form: every layer is one hidden ReLU layer, hence (`relu_form`) exactly a maximum,
-  minimum or linear function of the words that a node reads, and these compose to the answer (`extremes`, `comparators`);
+- the ideal net *is* the task's closed form: every layer is one hidden ReLU layer, hence (`relu_form`) exactly a
+  maximum, minimum or linear function of the words that a node reads; these compose to the answer (`extremes`,
+  `comparators`);
 - the model stays near the ideal net. With A, T the attention of both, X, Y their streams, M_h = V_h O_h:
   A X M - T Y M = (A - T) Y M + A (X - Y) M, so that in the largest norm over nodes and coordinates the received words
   differ by at most sum_h (delta_h |Y| + |X - Y|) |M_h|, with delta_h the largest L1 distance of two rows, and the net
@@ -52,7 +53,12 @@ def check_case(case: Case) -> str:
     if not isinstance(arch, Positional):
         raise UnknownError("this kind of certificate is about positional transformers")
     domain, outputs = task.domain(n), task.outputs()
-    if domain.reals is None or domain.reals.kind != "box" or domain.reals.dim != 1 or domain.constraint.kind != "product":
+    if (
+        domain.reals is None
+        or domain.reals.kind != "box"
+        or domain.reals.dim != 1
+        or domain.constraint.kind != "product"
+    ):
         raise UnknownError("the positional check needs a task on real numbers in a box")
     if not isinstance(outputs, RealAnswer) or outputs.dim != 1 or domain.lengths or domain.vocabulary != 1:
         raise UnknownError("the positional check needs one real output a position, and no symbols")

@@ -23,7 +23,12 @@ def check_case(case: Case) -> str:
     domain, outputs = task.domain(n), task.outputs()
     if not isinstance(arch, Positional):
         raise UnknownError("this kind of certificate is about positional transformers")
-    if domain.reals is None or domain.reals.kind != "box" or domain.reals.dim != 1 or not isinstance(outputs, RealAnswer):
+    if (
+        domain.reals is None
+        or domain.reals.kind != "box"
+        or domain.reals.dim != 1
+        or not isinstance(outputs, RealAnswer)
+    ):
         raise UnknownError("this kind of certificate is about real numbers in a box")
     if (arch.nodes - arch.sinks, arch.reals, arch.outputs, outputs.dim) != (n, 1, 1, 1) or n > 2**12:
         raise RejectedError(f"the model is not for {n} nodes of one real word each")

@@ -1,4 +1,4 @@
-"""One hidden ReLU layer in its normal form, exactly: linear part plus sum of c_k |w_k . u| with pairwise non-parallel w_k.
+"""One hidden ReLU layer in its normal form, exactly: linear + sum of c_k |w_k . u| with pairwise non-parallel w_k.
 
 The form is unique (absolute values along different lines are linearly independent modulo linear functions), so two nets
 are the same function if and only if they have the same form. relu(a) = a/2 + |a|/2 gives it.
@@ -29,9 +29,7 @@ class ReluForm:
             return None
         rows = [self.linear]
         for line, weight in self.kinks:
-            rows = [
-                tuple(a + s * weight * b for a, b in zip(row, line, strict=True)) for row in rows for s in (1, -1)
-            ]
+            rows = [tuple(a + s * weight * b for a, b in zip(row, line, strict=True)) for row in rows for s in (1, -1)]
         return rows
 
     @property
@@ -73,5 +71,3 @@ def relu_forms(inner: Sequence[Row], outer: Sequence[Sequence[Fraction]], bias: 
         ReluForm(tuple(row), tuple((line, weight) for line, weight in found.items() if weight))
         for row, found in zip(linear, kinks, strict=True)
     ]
-
-

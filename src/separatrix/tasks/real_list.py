@@ -1,4 +1,4 @@
-"""What tasks on lists of real numbers share: the domain, the sampler of Back de Luca et al., and how a list is shown."""
+"""What tasks on lists of real numbers share: domain, samplers, and how a list is shown."""
 
 from __future__ import annotations
 

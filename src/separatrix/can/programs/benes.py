@@ -1,10 +1,10 @@
 """The back end `benes`: every lane routed through a Benes network, whose switches are words of the input.
 
-Back de Luca et al. 2025, Theorem 5.1 counts 2 ceil(log2 N) layers a round, N + 1 nodes and 2 s heads for s lanes: a wire of
-a Benes network has two fixed predecessors in each of its 2 ceil(log2 N) - 1 stages, straight and across, so two heads
-fetch both and the feed-forward net is the switch; one more layer applies the local function. Which of the two a wire
-takes is a bit of the routed permutation. As the destinations are known here, so are the bits (`settings`), and they enter
-as input words: a program routed so takes any permutation of that round without new weights.
+Back de Luca et al. 2025, Theorem 5.1 counts 2 ceil(log2 N) layers a round, N + 1 nodes and 2 s heads for s lanes: a
+wire of a Benes network has two fixed predecessors in each of its 2 ceil(log2 N) - 1 stages, straight and across, so two
+heads fetch both and the feed-forward net is the switch; one more layer applies the local function. Which of the two a
+wire takes is a bit of the routed permutation. As the destinations are known here, so are the bits (`settings`), which
+enter as input words: a program routed so takes any permutation of that round without new weights.
 Source of the network: Benes 1964; switch settings by the looping algorithm.
 """
 
@@ -49,7 +49,7 @@ def settings(sources: tuple[int, ...]) -> np.ndarray:
 
 
 def _route(sources: np.ndarray) -> np.ndarray:
-    """The looping algorithm. Wires i and i + N/2 meet in the first and the last stage; the halves go on by themselves."""
+    """The looping algorithm. Wires i and i + N/2 meet in the first and the last stage; the halves go on alone."""
     n, half = len(sources), len(sources) // 2
     if n == 2:
         return np.array([[int(sources[0] == 1)] * 2])

@@ -8,6 +8,7 @@ Back de Luca et al. 2025, Theorem 5.1 (simulation of PCOC). Positions are one-ho
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -89,6 +90,6 @@ def program_size(program: Program) -> Size:
         heads, net = max(1, len(step.lanes)), compile_net(step.update, lambda leaf: _column(leaf, d), 2 * d)
         widths = (2 * d, *net.hidden, d)
         parameters += 2 * heads * nodes * nodes + 2 * heads * d
-        parameters += sum((a + 1) * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+        parameters += sum((a + 1) * b for a, b in pairwise(widths))
         most = max(most, heads)
     return Size(len(program.rounds), most, d, nodes, 1, nodes, None, parameters, Precision(64, "stored"))

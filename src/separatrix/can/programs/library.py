@@ -95,9 +95,9 @@ def maximum_subarray(n: int) -> Program:
     """y_i = the largest sum of a non-empty run within x_1 .. x_i, in 2 ceil(log2 N) + 1 rounds of up to 6 lanes.
 
     Words T, P, S, M of a block: its sum, its best prefix, suffix and run. A block on the left (l) joins as T = Tl + T,
-    P = max(Pl, Tl + P), S = max(S, T + Sl), M = max(Ml, M, Sl + P); the last sum waits in a fifth word for a round of its
-    own, so that every round is one hidden layer. An idle node reads itself for the three left words and the sink for Tl,
-    own T and own P: P = max(P, P), S = max(S, S), M = max(M, M, S) leave it as it is.
+    P = max(Pl, Tl + P), S = max(S, T + Sl), M = max(Ml, M, Sl + P); the last sum waits in a fifth word for a round of
+    its own, so that every round is one hidden layer. An idle node reads itself for the three left words and the sink
+    for Tl, own T and own P: P = max(P, P), S = max(S, S), M = max(M, M, S) leave it as it is.
     """
     rounds = [Round((), (own(0),) * 4 + (0.0 * own(0),))]  # a single word is its own sum, prefix, suffix and run
     tl, pl, sl, ml, t, p = map(received, range(6))

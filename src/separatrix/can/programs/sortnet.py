@@ -1,9 +1,9 @@
 """The back end `sortnet`: destinations that are data, delivered by sorting on them (Batcher 1968).
 
 A Route round becomes ceil(log2 N)(ceil(log2 N) + 1)/2 rounds in which pairs of nodes exchange their words so that
-destinations increase; sorted by destination, every word stands where it wanted to go. Destinations are whole numbers, so
-[own > partner's] = relu(own - partner's) - relu(own - partner's - 1) is a bit; it switches the payload exactly for words
-up to a bound: routing by data costs the freedom of scale that fixed routing has.
+destinations increase; sorted by destination, every word stands where it wanted to go. Destinations are whole numbers,
+so [own > partner's] = relu(own - partner's) - relu(own - partner's - 1) is a bit; it switches the payload exactly for
+words up to a bound: routing by data costs the freedom of scale that fixed routing has.
 """
 
 from __future__ import annotations
