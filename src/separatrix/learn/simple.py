@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separatrix.core.arch import Arch
 from separatrix.core.errors import InputError
+from separatrix.core.recurrent import AnyArch
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
 from separatrix.learn.scoring import BLOCK, cpu_threads, mean_loss, share_right
@@ -45,7 +45,7 @@ class Trained:
 def train(
     task: Task,
     n: int,
-    arch: Arch,
+    arch: AnyArch,
     *,
     seed: int,
     steps: int,

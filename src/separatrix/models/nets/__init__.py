@@ -6,13 +6,17 @@ import numpy as np
 import torch
 
 from separatrix.core.errors import InputError
+from separatrix.core.recurrent import Recurrent
 from separatrix.models.model import Model
+from separatrix.models.nets.recurrent import RecurrentNet
 from separatrix.models.nets.transformer import Transformer
 
-__all__ = ["Transformer", "load", "to_model"]
+__all__ = ["Net", "RecurrentNet", "Transformer", "load", "to_model"]
+
+Net = Transformer | RecurrentNet
 
 
-def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Transformer:
+def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Net:
     """The module with these very tensors.
 
     Args:
@@ -33,10 +37,12 @@ def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.dev
     for name, array in model.tensors.items():
         tensor = torch.from_numpy(np.array(array, dtype=array.dtype.name))  # a copy, in native byte order
         tensors[name] = tensor.to(device=place, dtype=dtype if tensor.is_floating_point() else None)
-    return Transformer(model.transformer, tensors)
+    if isinstance(model.arch, Recurrent):
+        return RecurrentNet(model.arch, tensors)
+    return Transformer(model.arch, tensors)
 
 
-def to_model(net: Transformer) -> Model:
+def to_model(net: Net) -> Model:
     """The NumPy value with the module's present tensors, dtypes kept; the inverse of `load`."""
     tensors = {name: net.get_parameter(own).detach().cpu().numpy().copy() for name, own in net.names.items()}
     return Model(net.arch, tensors)
