@@ -57,11 +57,12 @@ class Task(ABC):
         """Cells that cover the domain, for one scored position; None when no cells are known."""
         return None
 
-    def factors(self) -> dict[str, tuple[Task, Task]]:
-        """Ways to compute the task in two steps, for models of two attention layers: name -> (inner, outer).
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """Ways to compute the task step by step, one step an attention layer of a model: name -> (first, .., last).
 
-        inner answers at every position with a label; outer reads these labels as its tokens, and
-        answer(x) = outer.answer(inner.answer(x)) for every input. Both have cells.
+        All but the last answer at every position with a label; each reads the labels of the one before as its tokens,
+        and answer(x) = last.answer(.. first.answer(x)) for every input. All have cells, which cover at least the words
+        that the steps before can leave.
         """
         return {}
 
