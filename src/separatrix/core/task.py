@@ -22,12 +22,16 @@ class Task(ABC):
     Class attributes:
         name: the registry name. gloss: one line for lists. source: paper and definition.
         length_word: what n counts ("symbols").
+        causal: for steps of `factors` only, never for a task that is registered. Answers read nothing behind their
+            position, and what a cell says of the positions behind its query (by its background or by the domain's
+            constraint) is void: any word of the domain's alphabets may stand there.
     """
 
     name: ClassVar[str]
     gloss: ClassVar[str]
     source: ClassVar[str]
     length_word: ClassVar[str] = "tokens"
+    causal: ClassVar[bool] = False
 
     @abstractmethod
     def domain(self, n: int) -> Sequence:

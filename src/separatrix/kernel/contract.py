@@ -7,13 +7,14 @@ return (see `contracts.attend`) and what its feed-forward layers make of it (`co
 cells with label s is the box of the symbol s for the next layer. Coordinates that no later weight reads are left out,
 exactly; all others carry their range. After the last layer every label must beat every rival in every cell.
 
-The certificate names the factorisation and a threshold: coordinates whose radius is at most `noise` are treated as
-known by the feed-forward step. It decides how tight the ranges are, never whether they are right.
+The certificate names the factorisation and two thresholds: coordinates whose radius is at most `noise` are treated as
+known by the feed-forward step, and a head is told all about its cells up to `terms` terms, of the others only who asks.
+They decide how tight the ranges are, never whether they are right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.case import Case, Progress, silent
+from separatrix.kernel.contracts.attend import MOST_TERMS
 from separatrix.kernel.contracts.layers import Block, Weights, blocks_of
 from separatrix.kernel.contracts.rows import Rows, rows_of
 from separatrix.kernel.contracts.stream import Stream, by_key, compress, hull
@@ -30,12 +32,15 @@ from separatrix.kernel.contracts.stream import Stream, by_key, compress, hull
 
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
-    name, noise = case.fields(factor=str, noise=str)
+    name, noise, terms = case.fields(factor=str, noise=str, terms=int)
     case.no_arrays()
     factors = case.task.factors()
     if name not in factors:
         raise InputError(f"task {case.task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
-    cells = check(case.task, factors[name], case.n, case.model(), case.tensors, read_noise(noise), case.progress)
+    if not 0 <= terms <= MOST_TERMS:
+        raise InputError(f"evidence terms = {str(terms)[:40]} is not a number from 0 to {MOST_TERMS}")
+    model = Weights(case.model(), case.tensors, read_noise(noise), terms)
+    cells = check(case.task, factors[name], case.n, model, case.progress)
     layers = " + ".join(f"{count:,}" for count in cells)
     return f"the model answers {case.where} right on every input ({layers} cells, layer by layer, real arithmetic)"
 
@@ -53,36 +58,32 @@ def read_noise(text: str) -> float:
 
 @np.errstate(all="ignore")  # overflow becomes an infinite radius, which proves nothing
 def check(
-    task: Task,
-    chain: Sequence[Task],
-    n: int,
-    arch: Arch,
-    tensors: Mapping[str, np.ndarray],
-    noise: float,
-    progress: Progress = silent,
+    task: Task, chain: Sequence[Task], n: int, weights: Weights, progress: Progress = silent
 ) -> list[int]:
     """Checks every layer; the numbers of cells, or RejectedError, or UnknownError for what it does not handle."""
+    arch = weights.arch
     _check_tasks(task, chain, n, arch)
-    weights = Weights(arch, tensors)
     first, blocks = blocks_of(arch)
     if len(blocks) != len(chain):
         raise UnknownError(f"the model has {len(blocks)} attention layers, the factorisation {len(chain)} tasks")
-    stream = _tokens(task, n, weights, first, noise)
+    stream = _tokens(task, n, weights, first)
     cells = []
     for step, (sub, block) in enumerate(zip(chain, blocks, strict=True)):
         progress(f"layer {step + 1} of {len(chain)}")
         if not np.isin(stream.symbol[stream.place < sub.domain(n).positions], _symbols(sub, n)).all():
             raise RejectedError(f"task {sub.name} does not read every label of the layer before")
+        if sub.causal and not block.is_causal(arch):
+            raise UnknownError(f"layer {block.layer} sees positions behind its own, of which {sub.name} says nothing")
         last = step + 1 == len(chain)
         rows = rows_of(sub, n, stream, sub.queries(n), arch.blank and not last)
         cells.append(sum(map(len, rows)))
         if last:
             for part in rows:
-                _check_margins(part, stream, block, weights, noise, sub)
+                _check_margins(part, stream, block, weights, sub)
             if not cells[-1]:
                 raise RejectedError("the last factor has no cells at this length")
         else:
-            stream = _next(rows, stream, block, weights, noise, sub)
+            stream = _next(rows, stream, block, weights, sub)
     return cells
 
 
@@ -115,7 +116,7 @@ def _symbols(task: Task, n: int) -> np.ndarray:
     return np.unique(np.concatenate([np.asarray(alphabet) for alphabet in task.domain(n).alphabets]))
 
 
-def _tokens(task: Task, n: int, weights: Weights, first: tuple[int, ...], noise: float) -> Stream:
+def _tokens(task: Task, n: int, weights: Weights, first: tuple[int, ...]) -> Stream:
     """The embedded tokens, behind feed-forward layers that stand before any attention."""
     domain, blank = task.domain(n), weights.arch.blank
     place = np.concatenate([np.full(len(a), j) for j, a in enumerate(domain.alphabets)])
@@ -127,23 +128,23 @@ def _tokens(task: Task, n: int, weights: Weights, first: tuple[int, ...], noise:
         place, symbol = np.append(place, domain.positions), np.append(symbol, 0)
         box = Ball(*(np.concatenate([a, b]) for a, b in zip((box.mid, box.rad), weights.blank(), strict=True)))
     for layer in first:
-        box = weights.feed(layer).ranges(box, noise)
+        box = weights.feed(layer).ranges(box, weights.noise)
     return Stream.of(box, place, symbol, domain.positions + blank, domain.vocabulary)
 
 
-def _next(rows: list[Rows], stream: Stream, block: Block, weights: Weights, noise: float, task: Task) -> Stream:
+def _next(rows: list[Rows], stream: Stream, block: Block, weights: Weights, task: Task) -> Stream:
     """The stream behind a block, by the labels of its task."""
     outputs = task.outputs()
     assert isinstance(outputs, Labels)
     boxes, places, labels = [], [], []
     for part in rows:
         box = block.attention(weights, stream, part)
-        name = compress(part.own, *part.forced.T, part.label)  # the same symbols elsewhere count as the same cell
+        name = compress(part.own, *stream.symbol[part.forced].T, part.label)  # the same symbols elsewhere count as the same cell
         if block.feeds:
             order, starts = by_key(name)
             box, part = hull(box, order, starts), part.take(order[starts])
         for layer in block.feeds:
-            box = weights.feed(layer).ranges(box, noise)
+            box = weights.feed(layer).ranges(box, weights.noise)
         boxes.append(box)
         places.append(stream.place[part.own])
         labels.append(part.label)
@@ -153,11 +154,11 @@ def _next(rows: list[Rows], stream: Stream, block: Block, weights: Weights, nois
     return Stream.of(box, np.concatenate(places), np.concatenate(labels), stream.positions, outputs.k)
 
 
-def _check_margins(rows: Rows, stream: Stream, block: Block, weights: Weights, noise: float, task: Task) -> None:
+def _check_margins(rows: Rows, stream: Stream, block: Block, weights: Weights, task: Task) -> None:
     """RejectedError unless every label beats every rival in every cell."""
     for label in np.unique(rows.label):
         part = rows.take(np.flatnonzero(rows.label == label))
-        low = block.margins(weights, stream, part, int(label), noise)
+        low = block.margins(weights, stream, part, int(label))
         if not (low > 0).all():
             bad = np.argwhere(~(low > 0))[0]
             rival = int(bad[1]) + (bad[1] >= label)

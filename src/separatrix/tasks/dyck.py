@@ -11,6 +11,8 @@ from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.dyck_flags import DepthTwoFlags
+from separatrix.tasks.flags import AllDown
 
 MOST_STATES = 2**14
 BRACKETS = "([{<", ")]}>"
@@ -93,6 +95,10 @@ class Dyck(Task):
         for label, accepting in ((1, (0,)), (0, tuple(range(1, len(table))))):
             constraint = Constraint("regular", transitions=table, accepting=accepting, positions=tuple(range(n)))
             yield CellGroup(n, 2 * self.types, empty, empty, labels=np.array([label]), constraint=constraint)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """Depth 2: flag what breaks the rule, then ask whether any flag is up."""
+        return {"two-flags": (DepthTwoFlags(self.types), AllDown())} if self.depth == 2 else {}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

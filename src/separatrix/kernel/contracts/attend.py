@@ -22,9 +22,10 @@ from separatrix.kernel.contracts.rows import Rows
 from separatrix.kernel.contracts.stream import Stream, by_key, compress
 
 MOST_SCORES = 2**25  # of one head: distinct queries times distinct keys
-MOST_TERMS = 2**25  # of one head, for one column; with more of them it is told less about its cells
+MOST_TERMS = 2**27  # of one head, for one column
 CHUNK = 2**20  # terms that are looked at together
 ROUNDS = 4
+BAND = 512.0  # scores of the heaviest positions of the rows of one query: a shift for each band of this width
 CLOSE = 2.0**-12  # another round must promise more than this share of the spread of the values
 
 
@@ -38,18 +39,31 @@ class Head:
     causal: bool
 
 
-def least(head: Head, rows: Rows, stream: Stream) -> np.ndarray:
-    """(rows, c) floats below what the head returns, in each column of its values, on every input of each cell."""
+def least(head: Head, rows: Rows, stream: Stream, terms: int) -> np.ndarray:
+    """(rows, c) floats below what the head returns, in each column of its values, on every input of each cell.
+
+    Queries whose cells are so many that more than `terms` terms are to be added are told nothing of their cells but who
+    asks and what it holds.
+    """
     plan = Plan.of(head, rows, stream)
-    if plan.terms <= MOST_TERMS:
+    if plan.terms <= terms:
         return plan.bounds()
-    own, back = np.unique(rows.own, return_inverse=True)  # only who asks, and what it holds
+    counts = np.bincount(plan.asks[plan.first])  # groups of each query
+    order = np.argsort(counts, kind="stable")
+    cheap = np.zeros(len(counts), dtype=bool)
+    cheap[order] = np.cumsum(counts[order]) * len(plan.starts) <= terms
+    told, rest = np.flatnonzero(cheap[plan.asks]), np.flatnonzero(~cheap[plan.asks])
+    low = np.empty((len(rows), head.values.shape[1]))
+    if len(told):
+        low[told] = Plan.of(head, rows.take(told), stream).bounds()
+    own, back = np.unique(rows.own[rest], return_inverse=True)
     none = np.zeros(len(own), dtype=np.int64)
     everything = np.ones((1, len(stream.place)), dtype=bool)
     plan = Plan.of(head, Rows(own, np.zeros((len(own), 0), dtype=np.int64), none, none, everything), stream)
     if plan.terms > MOST_TERMS:
         raise UnknownError(f"a head has {plan.terms} terms to be added; at most {MOST_TERMS} are looked at")
-    return plan.bounds()[back.reshape(-1)]
+    low[rest] = plan.bounds()[back.reshape(-1)]
+    return low
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,8 @@ class Plan:
     """Rows in groups that share query, background, forced positions and L, so that all but a few terms are shared.
 
     Attributes:
-        known: (rows, 1 + f) own and forced classes. seen: whether the head sees them. asks: (rows,) distinct query.
-        kind: (classes,) distinct key. e_low, e_high: (queries, keys) e^(score - shift), a shift for each query.
+        known: (rows, 1 + f) own and forced classes. seen: whether the head sees them. asks: (rows,) distinct query, and
+            band of scores. kind: (classes,) distinct key. e_low, e_high: (queries, keys) e^(score - shift of the band).
         group: (rows,). first: (groups,) a row of each. level: (groups, c) the first L.
         order, starts: (classes,) sorted into pairs of position and key, and where each pair begins; with an automaton
             each class is a pair of its own. place, key: (pairs,).
@@ -96,11 +110,14 @@ class Plan:
         keys = head.key[keyed]
         score = head.query[asking] @ Ball(keys.mid.T, keys.rad.T)
         heard = np.where(seen, score.mid[asks[:, None], kind[known]], -np.inf)
-        best = heard.max(axis=1)
-        low, high = np.full(len(asking), np.inf), np.full(len(asking), -np.inf)
-        np.minimum.at(low, asks, best)
-        np.maximum.at(high, asks, best)
-        e = exp(score - Ball.exact(np.broadcast_to((low / 2 + high / 2)[:, None], score.mid.shape)))
+        # any shift is right; e^(score - shift) must be a float for the heaviest position of every row
+        level = np.rint(np.clip(heard.max(axis=1) / BAND, -(2.0**40), 2.0**40)).astype(np.int64)
+        banded = compress(asks, level - level.min())
+        at = np.unique(banded, return_index=True)[1]
+        shift = Ball.exact(np.broadcast_to((level[at] * BAND)[:, None], (len(at), len(keyed))))
+        if shift.mid.size > MOST_SCORES:
+            raise UnknownError(f"the scores of {len(asking)} queries are too far apart to be held at once")
+        e, asks = exp(score[asks[at]] - shift), banded
         top = known[np.arange(len(known)), heard.argmax(axis=1)]
         value, _ = _distinct(Ball.exact(head.values))
         group = compress(asks, rows.ground, *where[:, 1:].T, value[top])

@@ -19,10 +19,12 @@ from separatrix.kernel.contracts.stream import Stream, between
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model's tensors as exact balls, restricted to the coordinates that later weights read."""
+    """A model's tensors as exact balls, restricted to the coordinates that later weights read; and the thresholds."""
 
     arch: Arch
     tensors: Mapping[str, np.ndarray]
+    noise: float
+    terms: int
 
     def __getitem__(self, name: str) -> Ball:
         return Ball.exact(self.tensors[name])
@@ -57,7 +59,7 @@ class Weights:
 
     def alive(self, i: int) -> np.ndarray:
         """(d,) whether layers i, i+1, .. or the read-out read the coordinate at all."""
-        read: np.ndarray = np.any(self.tensors["readout.weight"], axis=1)
+        read = np.atleast_1d(self.tensors["readout.weight"].any(axis=1))
         for j in range(len(self.arch.layers) - 1, i - 1, -1):
             layer = self.arch.layers[j]
             if isinstance(layer, Attention):
@@ -79,6 +81,11 @@ class Block:
 
     layer: int
     feeds: tuple[int, ...]
+
+    def is_causal(self, arch: Arch) -> bool:
+        """Whether no position sees those behind it."""
+        layer = arch.layers[self.layer]
+        return isinstance(layer, Attention) and layer.mask == "causal"
 
     def attention(self, weights: Weights, stream: Stream, rows: Rows) -> Ball:
         """(rows, d) around the stream behind the attention layer, in every cell."""
@@ -104,7 +111,7 @@ class Block:
             mid[:, column], rad[:, column] = around.mid, around.rad
         return Ball(mid, rad)
 
-    def margins(self, weights: Weights, stream: Stream, rows: Rows, label: int, noise: float) -> np.ndarray:
+    def margins(self, weights: Weights, stream: Stream, rows: Rows, label: int) -> np.ndarray:
         """(rows, rivals) floats below logit[label] - logit[rival] behind this last block, in every cell."""
         readout, bias = weights["readout.weight"], weights["readout.bias"]
         rivals = np.delete(np.arange(weights.arch.readout.outputs), label)
@@ -115,8 +122,8 @@ class Block:
         if self.feeds:
             box = self.attention(weights, stream, rows)
             for i in self.feeds[:-1]:
-                box = weights.feed(i).ranges(box, noise)
-            return (weights.feed(self.feeds[-1], functional).ranges(box, noise) + ahead).low
+                box = weights.feed(i).ranges(box, weights.noise)
+            return (weights.feed(self.feeds[-1], functional).ranges(box, weights.noise) + ahead).low
         layer = weights.arch.layers[self.layer]
         assert isinstance(layer, Attention)
         parts = [np.broadcast_to(ahead.low, (len(rows), len(rivals)))]
@@ -140,7 +147,7 @@ class Block:
             query = stream.box @ weights[f"layers.{self.layer}.query"][h]
         key, values = stream.box @ weights[f"layers.{self.layer}.key"][h], stream.box @ through
         ends = np.concatenate([values.low, -values.high], axis=1) if both else values.low
-        found = least(Head(query, key, ends, layer.mask == "causal"), rows, stream)
+        found = least(Head(query, key, ends, layer.mask == "causal"), rows, stream, weights.terms)
         if not both:
             return found, np.zeros(0)
         columns = through.mid.shape[1]

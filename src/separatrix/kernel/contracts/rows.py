@@ -75,6 +75,8 @@ def rows_of(task: Task, n: int, stream: Stream, queries: Iterable[int], blank: b
         rows = replace(rows, allowed=allowed)
         rows = rows.take(np.flatnonzero((rows.own >= 0) & (rows.forced >= 0).all(axis=1)))
         open_ = ~full[rows.ground]  # a position where no class is allowed, unless it is forced
+        if task.causal:
+            open_ &= np.arange(stream.positions) < stream.place[rows.own][:, None]
         at = np.arange(len(rows))[:, None]
         open_[at, stream.place[np.concatenate([rows.own[:, None], rows.forced], axis=1)]] = False
         rows = rows.take(np.flatnonzero(~open_.any(axis=1)))

@@ -1,6 +1,6 @@
 """The contract prover: models of several attention layers, by what each layer must leave for the next.
 
-The kernel decides; the prover chooses the factorisation and the threshold below which a coordinate counts as known.
+The kernel decides; the prover chooses the factorisation and the thresholds of the certificate, cheap ones first.
 Where the kernel does not accept, random inputs and single changes of them are tried on the model itself.
 """
 
@@ -18,7 +18,7 @@ from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
 
-NOISE = (2.0**-20, 2.0**-40)  # what counts as known: coordinates that are off by at most this
+LIMITS = ((2.0**-20, 2**20), (2.0**-20, 2**24), (2.0**-40, 2**24))  # what counts as known; terms of a head
 SAMPLES, ROUNDS = 64, 16
 MOST_SCORES = 2**24  # of one batch: a layer of attention holds a score for every pair of positions
 
@@ -33,13 +33,13 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         return Outcome("unknown", None, "the model reads no table of the task's tokens")
     sentence = ""
     for name in task.factors():
-        for noise in NOISE:
-            evidence = {"factor": name, "noise": noise.hex()}
+        for noise, terms in LIMITS:
+            evidence = {"factor": name, "noise": noise.hex(), "terms": terms}
             certificate, verdict = submit("contract", model, task, n, semantics, evidence=evidence, progress=progress)
             if verdict.accepted:
                 return Outcome("proved", certificate, verdict.sentence)
             sentence = verdict.sentence
-            if verdict.exit_code != 1:  # the threshold changes nothing about what the kernel does not handle
+            if verdict.exit_code != 1:  # thresholds change nothing about what the kernel does not handle
                 break
     if n * n > MOST_SCORES:
         return Outcome("unknown", None, f"{sentence}; N = {n} is too long for a search of failing inputs")
