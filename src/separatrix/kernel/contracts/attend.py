@@ -17,7 +17,7 @@ import numpy as np
 
 from separatrix.core.domain import Ints
 from separatrix.core.errors import UnknownError
-from separatrix.kernel.balls import TINY, Ball, exp, gamma, sum_high, sum_low, up
+from separatrix.kernel.balls import TINY, Ball, U, exp, gamma, sum_high, sum_low
 from separatrix.kernel.contracts.rows import Rows
 from separatrix.kernel.contracts.stream import Stream, by_key, compress
 
@@ -239,15 +239,25 @@ class Part:
 def _sums_before(each: np.ndarray) -> np.ndarray:
     """(.., positions + 1) floats below the sums of the first 0, 1, .. entries of the last axis."""
     n = each.shape[-1]
-    slack = up(gamma(n) * np.cumsum(np.abs(each), axis=-1), n)
-    sums = np.nextafter(np.cumsum(each, axis=-1) - slack, -np.inf)
-    return np.concatenate([np.zeros((*each.shape[:-1], 1)), sums], axis=-1)
+    slack = np.abs(each)
+    np.cumsum(slack, axis=-1, out=slack)
+    slack *= gamma(n + 8) * (1.0 + (2 * n + 16) * U)  # the last 8 for the subtraction below, and for this product
+    slack += TINY
+    sums = np.zeros((*each.shape[:-1], n + 1))
+    np.cumsum(each, axis=-1, out=sums[..., 1:])
+    sums[..., 1:] -= slack
+    return sums
 
 
 def _times_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """A float below x * factor for every x in [low, high], low >= 0; -inf where that is not known."""
-    product = np.nextafter(np.where(factor >= 0, low, high) * factor - TINY, -np.inf)
-    return np.where(product > -np.inf, product, -np.inf)
+    product = np.where(factor >= 0, low, high) * factor
+    slack = np.abs(product)
+    slack *= 4 * U  # one for the product, one for the difference, and two to spare
+    slack += TINY
+    product -= slack
+    product[~(product > -np.inf)] = -np.inf
+    return product
 
 
 def _distinct(ball: Ball) -> tuple[Ints, Ints]:

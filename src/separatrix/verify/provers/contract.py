@@ -18,7 +18,7 @@ from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
 
-LIMITS = ((2.0**-20, 2**20), (2.0**-20, 2**24), (2.0**-40, 2**24))  # what counts as known; terms of a head
+LIMITS = ((2.0**-20, 2**22), (2.0**-20, 2**25), (2.0**-40, 2**25))  # what counts as known; terms of a head
 SAMPLES, ROUNDS = 64, 16
 MOST_SCORES = 2**24  # of one batch: a layer of attention holds a score for every pair of positions
 
