@@ -11,6 +11,7 @@ from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.dyck_depths import Depths, Matches
 from separatrix.tasks.dyck_flags import DepthTwoFlags
 from separatrix.tasks.flags import AllDown
 
@@ -97,8 +98,11 @@ class Dyck(Task):
             yield CellGroup(n, 2 * self.types, empty, empty, labels=np.array([label]), constraint=constraint)
 
     def factors(self) -> dict[str, tuple[Task, ...]]:
-        """Depth 2: flag what breaks the rule, then ask whether any flag is up."""
-        return {"two-flags": (DepthTwoFlags(self.types), AllDown())} if self.depth == 2 else {}
+        """Count depths, match brackets, ask whether any flag is up; depth 2: flag what breaks its rule, then ask."""
+        ways: dict[str, tuple[Task, ...]] = {}
+        if self.depth == 2:
+            ways["flags"] = (DepthTwoFlags(self.types), AllDown())
+        return ways | {"depths": (Depths(self.types, self.depth), Matches(self.types, self.depth), AllDown())}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

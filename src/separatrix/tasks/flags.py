@@ -19,7 +19,7 @@ DOWN, UP, OPEN = 0, 1, 2
 class AllDown(Task):
     """Flags down (0), up (1) or open (2: either); the last position answers 1 iff all are down.
 
-    A flag is open only behind one that is up, so that the answer never depends on it; the last one is not open.
+    A flag is open only behind one that is up, so that the answer never depends on it.
 
     >>> AllDown().answer(np.array([[0, 0, 0], [0, 1, 2]]))
     array([[1],
@@ -35,9 +35,7 @@ class AllDown(Task):
         if not 1 <= n <= 2**20:
             raise InputError(f"all-flags-down: n = {n}; take 1 to {2**20}")
         table = ((0, 1, 2), (1, 1, 1), (2, 2, 2))  # nothing up yet; up; open too early
-        return Sequence(
-            (np.arange(3),) * n + (np.arange(2),), 3, Constraint("regular", transitions=table, accepting=(0, 1))
-        )
+        return Sequence((np.arange(3),) * (n + 1), 3, Constraint("regular", transitions=table, accepting=(0, 1)))
 
     def outputs(self) -> Labels:
         return Labels(2)
@@ -52,7 +50,8 @@ class AllDown(Task):
         """The last flag is up; another one is; all are down. Behind a flag that is up anything may stand."""
         others, up = np.arange(n)[:, None], np.ones((n, 1), dtype=np.int64)
         yield CellGroup(query, UP, EMPTY, EMPTY, labels=np.array([0]))
-        yield CellGroup(query, DOWN, others, up, labels=np.zeros(n, dtype=np.int64))
+        for own in (DOWN, OPEN):
+            yield CellGroup(query, own, others, up, labels=np.zeros(n, dtype=np.int64))
         yield CellGroup(query, DOWN, EMPTY, EMPTY, labels=np.array([1]), background=(np.array([DOWN]),) * (n + 1))
 
     def sample(

@@ -1,5 +1,6 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import dyck_three_layer as dyck_three_layer
 from separatrix.can.witnesses import dyck_two_layer as dyck_two_layer
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp

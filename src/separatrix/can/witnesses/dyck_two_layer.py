@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from separatrix.can.flag_units import Units
 from separatrix.can.parts import binary_codes, code_bits
 from separatrix.can.witness import require, witness
 from separatrix.can.witnesses.index_lookup_quadratic import slope
@@ -85,19 +86,17 @@ def build(task: Dyck, n: int) -> Model:
     output = np.zeros((2, bits + 1, d))
     output[0, :, before], output[1, :bits, opener] = np.eye(bits + 1), np.eye(bits)
 
-    units = _Units(d)
-    k, odd_gate, even_gate, first, last = kind.start, *range(gates.start, gates.stop)
+    units = Units(d)
+    k, odd_gate, even_gate, first, last, up = kind.start, *range(gates.start, gates.stop), {flag.start: 1.0}
     fetched = before.stop - 1  # kind of the bracket before
     # for k = 1 the term -2(1 - k) vanishes, for k = -1 it closes a unit that reads a number up to 2; and so on
-    units.clip({fetched: 1.0, odd_gate: 4.0, k: 2.0}, 0.5 - 4.0 - 2.0)  # an opener behind an opener
-    units.clip({fetched: -1.0, odd_gate: 4.0, k: -2.0}, 0.5 - 4.0 - 2.0)  # a closer behind a closer
-    for bit in range(bits):
-        own = code.start + bit
+    units.clip({fetched: 1.0, odd_gate: 4.0, k: 2.0}, 0.5 - 4.0 - 2.0, up)  # an opener behind an opener
+    units.clip({fetched: -1.0, odd_gate: 4.0, k: -2.0}, 0.5 - 4.0 - 2.0, up)  # a closer behind a closer
+    for bit in range(bits):  # a closer whose type differs
         for there, gate in ((before.start + bit, odd_gate), (opener.start + bit, even_gate)):
-            for sign in (-1.0, 1.0):  # a closer whose type differs: own bit -sign, fetched bit sign
-                units.clip({there: sign, own: -2.0 * sign, gate: 4.0, k: -2.0}, 0.5 - 2.0 - 4.0 - 2.0)
-    units.relu({first: 1.0, k: -1.0}, -1.0)  # a closer at position 1
-    units.relu({last: 1.0, k: 1.0}, -1.0)  # an opener at position N
+            units.differs(code.start + bit, there, flag.start, {gate: 4.0, k: -2.0}, -4.0 - 2.0)
+    units.relu({first: 1.0, k: -1.0}, -1.0, up)  # a closer at position 1
+    units.relu({last: 1.0, k: 1.0}, -1.0, up)  # an opener at position N
     readout = np.zeros((d, 2))
     readout[flag, 0] = 1.0  # logit of "wrong" is the mean flag, logit of "right" 1/(2N + 2)
     return Model(
@@ -106,7 +105,7 @@ def build(task: Dyck, n: int) -> Model:
             first=Table(vocabulary=2 * types + 1, positions=n + 1),
             layers=(
                 Attention(heads=2, key_width=2, value_width=bits + 1, mask="causal", residual=True),
-                FeedForward(hidden=len(units.bias), residual=True),
+                FeedForward(hidden=len(units), residual=True),
                 Attention(heads=1, key_width=1, value_width=1, mask="causal"),
             ),
             readout=Readout(2),
@@ -119,10 +118,7 @@ def build(task: Dyck, n: int) -> Model:
             "layers.0.key": keys,
             "layers.0.value": values,
             "layers.0.output": output,
-            "layers.1.in": np.array(units.rows).T,
-            "layers.1.in_bias": np.array(units.bias),
-            "layers.1.out": np.array(units.signs)[:, None] * eye[flag],
-            "layers.1.out_bias": np.zeros(d),
+            **units.tensors(1),
             "layers.2.query": np.zeros((1, d, 1)),
             "layers.2.key": np.zeros((1, d, 1)),
             "layers.2.value": eye[None, :, flag],
@@ -132,25 +128,3 @@ def build(task: Dyck, n: int) -> Model:
         },
     )
 
-
-class _Units:
-    """Hidden units that all add to one flag."""
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.rows: list[np.ndarray] = []
-        self.bias: list[float] = []
-        self.signs: list[float] = []
-
-    def relu(self, weights: dict[int, float], bias: float, sign: float = 1.0) -> None:
-        """sign * relu(weights . x + bias)."""
-        row = np.zeros(self.width)
-        row[list(weights)] = list(weights.values())
-        self.rows.append(row)
-        self.bias.append(bias)
-        self.signs.append(sign)
-
-    def clip(self, weights: dict[int, float], bias: float) -> None:
-        """weights . x + bias cut off at 0 and 1: never negative."""
-        self.relu(weights, bias)
-        self.relu(weights, bias - 1.0, -1.0)
