@@ -7,8 +7,9 @@ return (see `contracts.attend`) and what its feed-forward layers make of it (`co
 cells with label s is the box of the symbol s for the next layer. Coordinates that no later weight reads are left out,
 exactly; all others carry their range. After the last layer every label must beat every rival in every cell.
 
-The certificate names the factorisation and two thresholds: coordinates whose radius is at most `noise` are treated as
-known by the feed-forward step, and a head is told all about its cells up to `terms` terms, of the others only who asks.
+The certificate names the factorisation and three choices: coordinates whose radius is at most `noise` are treated as
+known by the feed-forward step; a head is told all about its cells up to `terms` terms, of the others only who asks;
+with `merge` the hull over the cells with one label is taken before the feed-forward step, and not behind it.
 They decide how tight the ranges are, never whether they are right.
 """
 
@@ -32,14 +33,14 @@ from separatrix.kernel.contracts.stream import Stream, by_key, compress, hull
 
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
-    name, noise, terms = case.fields(factor=str, noise=str, terms=int)
+    name, noise, terms, merge = case.fields(factor=str, noise=str, terms=int, merge=bool)
     case.no_arrays()
     factors = case.task.factors()
     if name not in factors:
         raise InputError(f"task {case.task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
     if not 0 <= terms <= MOST_TERMS:
         raise InputError(f"evidence terms = {str(terms)[:40]} is not a number from 0 to {MOST_TERMS}")
-    model = Weights(case.model(), case.tensors, read_noise(noise), terms)
+    model = Weights(case.model(), case.tensors, read_noise(noise), terms, merge)
     cells = check(case.task, factors[name], case.n, model, case.progress)
     layers = " + ".join(f"{count:,}" for count in cells)
     return f"the model answers {case.where} right on every input ({layers} cells, layer by layer, real arithmetic)"
@@ -139,8 +140,10 @@ def _next(rows: list[Rows], stream: Stream, block: Block, weights: Weights, task
     boxes, places, labels = [], [], []
     for part in rows:
         box = block.attention(weights, stream, part)
-        name = compress(part.own, *stream.symbol[part.forced].T, part.label)  # the same symbols elsewhere count as the same cell
         if block.feeds:
+            name = compress(stream.place[part.own], part.label)
+            if not weights.merge:  # cells that force the same symbols at other positions are one cell
+                name = compress(part.own, part.label, *stream.symbol[part.forced].T)
             order, starts = by_key(name)
             box, part = hull(box, order, starts), part.take(order[starts])
         for layer in block.feeds:

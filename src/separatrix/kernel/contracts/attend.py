@@ -99,7 +99,7 @@ class Plan:
     def of(cls, head: Head, rows: Rows, stream: Stream) -> Plan:
         """Scores, shifts and groups; UnknownError where there are too many scores."""
         known = np.concatenate([rows.own[:, None], rows.forced], axis=1)
-        where = stream.place[known]
+        where, places = stream.place[known], np.arange(stream.positions)
         seen = where <= where[:, :1] if head.causal else np.ones(known.shape, dtype=bool)
         used, back = np.unique(rows.own, return_inverse=True)
         of, first = _distinct(head.query[used])
@@ -110,8 +110,16 @@ class Plan:
         keys = head.key[keyed]
         score = head.query[asking] @ Ball(keys.mid.T, keys.rad.T)
         heard = np.where(seen, score.mid[asks[:, None], kind[known]], -np.inf)
+        pair = compress(stream.place, kind if rows.automaton is None else stream.symbol)
+        order, starts = by_key(pair)
+        of = order[starts]
         # any shift is right; e^(score - shift) must be a float for the heaviest position of every row
-        level = np.rint(np.clip(heard.max(axis=1) / BAND, -(2.0**40), 2.0**40)).astype(np.int64)
+        best = heard.max(axis=1)
+        if len(asking) * len(of) <= MOST_SCORES:  # others may be heavier whatever they hold
+            sure = np.minimum.reduceat(score.mid[:, kind[of]], np.searchsorted(stream.place[of], places), axis=1)
+            sure = np.maximum.accumulate(sure, axis=1)
+            best = np.maximum(best, sure[asks, where[:, 0] if head.causal else -1])
+        level = np.rint(np.clip(best / BAND, -(2.0**40), 2.0**40)).astype(np.int64)
         banded = compress(asks, level - level.min())
         at = np.unique(banded, return_index=True)[1]
         shift = Ball.exact(np.broadcast_to((level[at] * BAND)[:, None], (len(at), len(keyed))))
@@ -122,9 +130,6 @@ class Plan:
         value, _ = _distinct(Ball.exact(head.values))
         group = compress(asks, rows.ground, *where[:, 1:].T, value[top])
         first = np.unique(group, return_index=True)[1]
-        pair = compress(stream.place, kind if rows.automaton is None else stream.symbol)
-        order, starts = by_key(pair)
-        of = order[starts]
         low_e, high_e = np.maximum(e.low, 0.0), e.high
         parts = (known, seen, asks, kind, low_e, high_e, group, first, head.values[top[first]], order, starts)
         return cls(head, rows, stream, *parts, stream.place[of], kind[of])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.core.domain import Ints
-from separatrix.kernel.balls import Ball, sum_high, sum_low, up
+from separatrix.kernel.balls import Ball, up
 from separatrix.kernel.contracts.stream import between
 
 CHUNK = 2**21  # numbers that are looked at together
@@ -53,7 +53,12 @@ class Feed:
         weights = self.inner.mid[loose]
         steady = np.flatnonzero(~weights.any(axis=0))
         constant = constant + _relu(offset[:, steady]) @ self.out[steady]
-        lows, highs = [constant.low], [constant.high]
+        low, high = constant.low, constant.high
+
+        def add(below: np.ndarray, above: np.ndarray, columns: Ints) -> None:
+            low[:, columns] = np.nextafter(low[:, columns] + below, -np.inf)
+            high[:, columns] = np.nextafter(high[:, columns] + above, np.inf)
+
         alone = set(range(len(loose)))
         for direction, units in _directions(weights):
             pivot = int(np.flatnonzero(direction)[0])  # direction[pivot] is 1
@@ -66,16 +71,18 @@ class Feed:
                 t = x[:, loose] @ Ball.exact(direction[:, None])
                 rest = self.inner[loose][:, units] - Ball.exact(direction[:, None]) * Ball.exact(slope[None])
                 here = here + x[:, loose] @ rest
-            low, high = _one(t, here, slope, self.out[units], straight)
-            lows.append(low)
-            highs.append(high)
+            columns = ~self.out[units].is_zero().all(axis=0)
+            if straight is not None:
+                columns |= ~straight.is_zero().all(axis=0)
+            columns = np.flatnonzero(columns)
+            straight = None if straight is None else straight[:, columns]
+            add(*_one(t, here, slope, self.out[units][:, columns], straight), columns)
         left = loose[sorted(alone)]
         through = self._straight(left)
         if through is not None and len(left):
             straight = x[:, left] @ through
-            lows.append(straight.low)
-            highs.append(straight.high)
-        return between(sum_low(np.stack(lows)), sum_high(np.stack(highs)))
+            add(straight.low, straight.high, np.arange(low.shape[1]))
+        return between(low, high)
 
     def _straight(self, rows: Ints) -> Ball | None:
         """(rows, c) of S; None where it is 0."""

@@ -25,6 +25,7 @@ class Weights:
     tensors: Mapping[str, np.ndarray]
     noise: float
     terms: int
+    merge: bool = False
 
     def __getitem__(self, name: str) -> Ball:
         return Ball.exact(self.tensors[name])

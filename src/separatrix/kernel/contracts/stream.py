@@ -8,7 +8,9 @@ import numpy as np
 
 from separatrix.core.domain import Ints
 from separatrix.core.errors import RejectedError
-from separatrix.kernel.balls import Ball
+from separatrix.kernel.balls import Ball, up
+
+GRID = 36  # bits of a centre that are kept where it is not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Stream:
             raise RejectedError("a position of the stream holds no symbol at all")
         number = np.full((positions, symbols), -1, dtype=np.int64)
         number[place, symbol] = np.arange(len(place))
-        return cls(hull(box, order, starts), place, symbol, number)
+        return cls(snapped(hull(box, order, starts)), place, symbol, number)
 
     @property
     def positions(self) -> int:
@@ -69,6 +71,19 @@ def hull(box: Ball, order: Ints, starts: Ints) -> Ball:
     widest = np.maximum.reduceat(rad, starts)
     one = low == high
     return Ball(np.where(one, low, around.mid), np.where(one, widest, around.rad))
+
+
+def snapped(box: Ball) -> Ball:
+    """Slightly larger balls on a coarse grid, so that boxes that all but agree become one; exact numbers stay as they are.
+
+    Centres move to multiples of 2^-GRID times the size of their column; radii grow to powers of two.
+    """
+    size = np.frexp((np.abs(box.mid) + box.rad).max(axis=0, initial=0.0))[1]
+    step = np.ldexp(1.0, np.clip(size - GRID, -900, 900))
+    mid = np.rint(box.mid / step) * step
+    rad = np.ldexp(1.0, np.frexp(up(box.rad + np.abs(box.mid - mid)))[1])
+    loose = (box.rad > 0) & np.isfinite(rad)
+    return Ball(np.where(loose, mid, box.mid), np.where(loose, rad, box.rad))
 
 
 def between(low: np.ndarray, high: np.ndarray) -> Ball:

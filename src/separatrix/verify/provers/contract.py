@@ -1,6 +1,6 @@
 """The contract prover: models of several attention layers, by what each layer must leave for the next.
 
-The kernel decides; the prover chooses the factorisation and the thresholds of the certificate, cheap ones first.
+The kernel decides; the prover chooses the factorisation and how coarsely it is looked at, cheap ways first.
 Where the kernel does not accept, random inputs and single changes of them are tried on the model itself.
 """
 
@@ -18,7 +18,12 @@ from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
 
-LIMITS = ((2.0**-20, 2**22), (2.0**-20, 2**25), (2.0**-40, 2**25))  # what counts as known; terms of a head
+CHOICES = (  # what counts as known; terms of a head; merged before feed-forward layers
+    (2.0**-20, 2**22, True),
+    (2.0**-20, 2**22, False),
+    (2.0**-20, 2**25, False),
+    (2.0**-40, 2**25, False),
+)
 SAMPLES, ROUNDS = 64, 16
 MOST_SCORES = 2**24  # of one batch: a layer of attention holds a score for every pair of positions
 
@@ -32,9 +37,9 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     if not isinstance(model.arch.first, Table) or model.arch.first.vocabulary != domain.vocabulary:
         return Outcome("unknown", None, "the model reads no table of the task's tokens")
     sentence = ""
-    for name in task.factors():
-        for noise, terms in LIMITS:
-            evidence = {"factor": name, "noise": noise.hex(), "terms": terms}
+    for name, chain in task.factors().items():
+        for noise, terms, merge in CHOICES[len(chain) < 3 :]:  # short chains have few cells: the coarse way saves little
+            evidence = {"factor": name, "noise": noise.hex(), "terms": terms, "merge": merge}
             certificate, verdict = submit("contract", model, task, n, semantics, evidence=evidence, progress=progress)
             if verdict.accepted:
                 return Outcome("proved", certificate, verdict.sentence)
