@@ -16,6 +16,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     dyck,  # noqa: F401
     equality,  # noqa: F401
     index_lookup,  # noqa: F401
+    k_hop,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
     maximum_subarray,  # noqa: F401

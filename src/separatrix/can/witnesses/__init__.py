@@ -1,9 +1,12 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import dyck_three_layer as dyck_three_layer
+from separatrix.can.witnesses import dyck_two_layer as dyck_two_layer
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
 from separatrix.can.witnesses import index_lookup_random as index_lookup_random
+from separatrix.can.witnesses import k_hop_doubling as k_hop_doubling
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import positional_programs as positional_programs
 from separatrix.can.witnesses import sparse_averaging_chirp as sparse_averaging_chirp

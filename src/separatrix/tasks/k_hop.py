@@ -1,0 +1,87 @@
+"""k-hop induction heads: jump k times to the symbol behind the last earlier occurrence, and say what stands there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from separatrix.core.domain import Labels, Sequence
+from separatrix.core.errors import InputError
+from separatrix.core.task import Task
+from separatrix.tasks import registry
+from separatrix.tasks.k_hop_steps import Double, Hop, Previous
+
+
+@registry.register("k-hop")
+@dataclass(frozen=True)
+class KHop(Task):
+    """x_1 .. x_N; find(i) = the greatest j <= i with x_(j-1) = x_i, or 0; position i answers x_(find^k(i)).
+
+    The answer `symbols` stands for "nowhere": a pointer is 0. No cells are known. For k a power of two the task factors
+    into one step that fetches the symbol before, one hop, and log2 k doublings.
+
+    >>> word = np.array([[1, 0, 2, 1, 3, 0, 1, 2, 3, 4, 0]])  # baebcabebda with a = 0, e = 2, c = 3, d = 4
+    >>> [int(KHop(k, 5).answer(word)[0, -1]) for k in (1, 2, 3)]
+    [1, 2, 3]
+    """
+
+    k: int = 2
+    symbols: int = 4
+
+    name = "k-hop"
+    gloss = "k times: the symbol behind the last earlier occurrence of the symbol here"
+    source = "Sanford, Hsu, Telgarsky 2024, Definition 4.1 (hop_k; k = 1 is the induction head)"
+    length_word = "symbols"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= 2**16 or not 2 <= self.symbols <= 2**12:
+            raise InputError(f"k-hop: k = {self.k}, symbols = {self.symbols}; take k to {2**16}, 2 to {2**12} symbols")
+
+    def domain(self, n: int) -> Sequence:
+        if not 1 <= n <= 2**16:
+            raise InputError(f"k-hop: n = {n}; take 1 to {2**16} symbols")
+        return Sequence((np.arange(self.symbols),) * n, vocabulary=self.symbols)
+
+    def outputs(self) -> Labels:
+        return Labels(self.symbols + 1)
+
+    def queries(self, n: int) -> tuple[int, ...]:
+        return tuple(range(n))
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        """By the pointers of one hop, composed k times; index 0 is no target of a hop and stands for nowhere."""
+        batch, n = tokens.shape
+        rows, latest = np.arange(batch), np.zeros((batch, self.symbols), dtype=np.int64)
+        find = np.zeros((batch, n), dtype=np.int64)
+        for i in range(n):
+            if i:
+                latest[rows, tokens[:, i - 1]] = i
+            find[:, i] = latest[rows, tokens[:, i]]
+        where = np.broadcast_to(np.arange(n), (batch, n))
+        for _ in range(min(self.k, n)):  # after n hops a pointer is 0, or stays
+            where = np.take_along_axis(find, where, axis=1)
+        return np.where(where > 0, np.take_along_axis(tokens, where, axis=1), self.symbols)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """For k a power of two: the symbol before, one hop, doublings; pointers carry the symbol that they point to."""
+        if self.k & (self.k - 1):
+            return {}
+        s, doublings = self.symbols, self.k.bit_length() - 1
+        hops = [Hop(s, last=not doublings), *(Double(s, last=i + 1 == doublings) for i in range(doublings))]
+        return {"doubling": (Previous(s), *hops)}
+
+    def sample(
+        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
+    ) -> tuple[np.ndarray, None]:
+        """`uniform`: all symbols equally likely."""
+        if distribution != "uniform":
+            raise InputError(f"k-hop: distribution {distribution!r} is not known; there is `uniform`")
+        self.domain(n)
+        return rng.integers(0, self.symbols, (size, n)), None
+
+    def splits(self, n: int) -> tuple[int, ...]:
+        return tuple(range(1, n)) or (1,)
+
+    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
+        return " ".join(map(str, tokens))
