@@ -1,6 +1,6 @@
 """What floating point may take from the margins of several heads: the margin-table form of `rounding`, head by head.
 
-A path from a value through head h to a logit keeps its product of factors within e^{theta_hj}, theta_hj = the log-error of
+The factors on a path from a value through head h to a logit have a product within e^{theta_hj}, theta_hj = log-error of
 its weight + that of the normaliser + K L. So, with exact weights w_hj = e_hj / D_h, the margin as computed is at least
     sum_h sum_j w_hj (u_hj - (e^theta_hj - 1) a_hj) + const - (e^{K L} - 1) |const| - underflow,
 a_hj the absolute path products of both logits: sums of ratios again, with other tables. All numbers here are upper

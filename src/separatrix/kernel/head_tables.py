@@ -49,9 +49,7 @@ class Heads:
     budget: Budget | None = None
 
     @classmethod
-    def of(
-        cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, spec: FloatSpec | None = None
-    ) -> Heads:
+    def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, spec: FloatSpec | None = None) -> Heads:
         """Reads a model of one unmasked attention layer; UnknownError for any other."""
         layer = arch.layers[0]
         if len(arch.layers) != 1 or not isinstance(layer, Attention) or layer.heads > MOST_HEADS:
@@ -60,8 +58,8 @@ class Heads:
             raise UnknownError("the heads check needs a token table and an argmax read-out")
         if arch.first.positions not in (0, positions):
             raise UnknownError(f"the model has {arch.first.positions} positions, the task {positions}")
-        if layer.mask != "none":
-            raise UnknownError("the heads check handles unmasked attention only")
+        if (layer.mask, layer.norm, layer.weights) != ("none", "none", "softmax"):
+            raise UnknownError("the heads check handles unmasked softmax attention without a norm only")
         query, key, value, output = (
             Ball.exact(tensors[f"layers.0.{name}"]) for name in ("query", "key", "value", "output")
         )

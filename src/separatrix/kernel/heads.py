@@ -7,8 +7,9 @@ cell by the values of the denominators D_h, in preorder, and a way to prove each
     -2       the corners of the box of all 1/D_h (see `vertices`), with sum_h tau_h + const >= 0;
     -3       the same, with multipliers for the box.
 `split` (inner nodes,), `tau` (leaves, H), `plus` and `minus` (leaves -3, 2, H) are read in the same order. Where words
-are distinct, `priced` and `prices` may give dual prices of the classes (see `constraints`), one row for each (leaf,
-corner) that needs them. The kernel derives all boxes, from ranges of the D_h that it computes: no bound is taken from
+are distinct there may be dual prices of the classes (see `constraints`): `priced` and `prices`, one row for each (leaf,
+corner) that needs them, and `ranged` and `spans` (cells, 2 H, classes), for the least and greatest D_h of these cells.
+The kernel derives all boxes, from ranges of the D_h that it computes: no bound is taken from
 the certificate. In a floating-point format the same sums are taken of smaller margins (see `head_loss`).
 """
 
@@ -101,16 +102,16 @@ class Trees:
     minus: np.ndarray
     priced: np.ndarray | None = None
     prices: np.ndarray | None = None
-    at: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # next node, split, leaf, leaf with multipliers
+    ranged: np.ndarray | None = None
+    spans: np.ndarray | None = None
+    at: list[int] = field(default_factory=lambda: [0] * 5)  # next node, split, leaf, leaf with multipliers, cell
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], heads: int, terms: int) -> Trees:
         """Checks names, types, shapes and numbers; `terms` bounds the terms of one separable sum."""
-        names, more = ("node", "split", "tau", "plus", "minus"), ("priced", "prices")
-        if set(arrays) not in (set(names), {*names, *more}):
-            raise InputError(
-                f"the arrays of this kind of certificate are {', '.join(names)}, and {' with '.join(more)} or neither"
-            )
+        names = ("node", "split", "tau", "plus", "minus")
+        if set(arrays) - {"priced", "prices", "ranged", "spans"} != set(names):
+            raise InputError(f"the arrays of this kind of certificate are {', '.join(names)}, and prices")
         node = arrays["node"]
         if node.dtype != np.int64 or node.ndim != 1 or ((node < MULTIPLIERS) | (node >= heads)).any():
             raise InputError("array node holds something that is neither a head nor a kind of leaf")
@@ -126,30 +127,23 @@ class Trees:
             raise RejectedError("a number in array tau is too large for its sums")
         if leaves * terms * 2**heads > MOST_WORK:
             raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
-        given = None, None
-        if "priced" in arrays:
-            given = priced, prices = arrays["priced"], arrays["prices"]
-            if priced.dtype != np.int64 or priced.ndim != 1 or not len(priced) or (np.diff(priced) <= 0).any():
-                raise InputError("array priced does not hold increasing numbers")
-            if priced[0] < 0 or priced[-1] >= leaves * 2**heads:
-                raise RejectedError("the certificate has prices of leaves or corners that it does not have")
-            if prices.dtype != np.float64 or prices.ndim != 2 or len(prices) != len(priced):
-                raise InputError(f"array prices does not hold {len(priced)} rows of numbers")
-            if not (np.abs(prices) <= LARGEST).all():
-                raise InputError("array prices holds a number that is too large, or none")
-        return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"], *given)
+        prices = _prices(arrays, "priced", "prices", leaves * 2**heads, ())
+        spans = _prices(arrays, "ranged", "spans", MOST_WORK, (2 * heads,))
+        return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"], *prices, *spans)
 
     def prices_of(self, leaves: np.ndarray, heads: int) -> np.ndarray | None:
         """(L, 2^H, classes) of these leaves; None where none has any."""
-        if self.priced is None or self.prices is None or not len(leaves):
-            return None
-        numbers = leaves[:, None] * 2**heads + np.arange(2**heads)
-        at = np.minimum(np.searchsorted(self.priced, numbers), len(self.priced) - 1)
-        has = self.priced[at] == numbers
-        return np.where(has[:, :, None], self.prices[at], 0.0) if has.any() else None
+        return _rows(self.priced, self.prices, leaves[:, None] * 2**heads + np.arange(2**heads))
 
-    def take(self, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, int, np.ndarray, np.ndarray]]:
-        """The leaves of the next tree: kind, number, tau, number of its multipliers, the box derived from the root's."""
+    def spans_of(self, cells: int) -> np.ndarray | None:
+        """(cells, 2 H, classes) of the next cells; None where none has any."""
+        self.at[4] += cells
+        return _rows(self.ranged, self.spans, np.arange(self.at[4] - cells, self.at[4]))
+
+    def take(
+        self, low: np.ndarray, high: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray, int, np.ndarray, np.ndarray]]:
+        """The leaves of the next tree: kind, number, tau, number of its multipliers, its box (from the root's)."""
         boxes = [(low, high)]
         while boxes:
             a, b = boxes.pop()
@@ -174,6 +168,37 @@ class Trees:
         """RejectedError where something is left over."""
         if self.at[0] != len(self.node):
             raise RejectedError("the certificate goes on after the last cell")
+        if self.ranged is not None and self.ranged[-1] >= self.at[4]:
+            raise RejectedError("the certificate has prices of cells that the task does not have")
+
+
+def _prices(
+    arrays: Mapping[str, np.ndarray], names: str, rows: str, most: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Increasing numbers below `most`, and for each an array of `shape` and classes; InputError for anything else."""
+    if (names in arrays) != (rows in arrays):
+        raise InputError(f"array {names} or {rows} stands alone")
+    if names not in arrays:
+        return None, None
+    numbers, prices = arrays[names], arrays[rows]
+    if numbers.dtype != np.int64 or numbers.ndim != 1 or not len(numbers) or (np.diff(numbers) <= 0).any():
+        raise InputError(f"array {names} does not hold increasing numbers")
+    if numbers[0] < 0 or numbers[-1] >= most:
+        raise RejectedError("the certificate has prices of leaves or corners that it does not have")
+    if prices.dtype != np.float64 or prices.ndim != 2 + len(shape) or prices.shape[:-1] != (len(numbers), *shape):
+        raise InputError(f"array {rows} does not hold one price a class for each of {len(numbers)} numbers")
+    if not (np.abs(prices) <= LARGEST).all():
+        raise InputError(f"array {rows} holds a number that is too large, or none")
+    return numbers, prices
+
+
+def _rows(names: np.ndarray | None, rows: np.ndarray | None, wanted: np.ndarray) -> np.ndarray | None:
+    """The rows with the names `wanted`, 0 where there is none; None where there is none at all."""
+    if names is None or rows is None or not wanted.size:
+        return None
+    at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+    has = (names[at] == wanted).reshape(*wanted.shape, *(1,) * (rows.ndim - 1))
+    return np.where(has, rows[at], 0.0) if has.any() else None
 
 
 def margins_low(view: View, trees: Trees) -> np.ndarray:
@@ -182,7 +207,8 @@ def margins_low(view: View, trees: Trees) -> np.ndarray:
     A positive number proves that the label beats that answer; -inf says that the tree proves nothing.
     """
     cells, answers = len(view.labels), view.constant.mid.shape[0]
-    low, high = ranges(view)
+    spans = trees.spans_of(cells)
+    low, high = ranges(view, spans)
     heads = low.shape[1]
     constant = _constants(view)
     rows: list[tuple[int, int, int, int, int]] = []  # cell, rival, kind, number of the leaf, and of its multipliers
@@ -240,12 +266,13 @@ def _sum_rule(tau: np.ndarray, constant: float, strictly: bool) -> float:
     return math.nextafter(total, -math.inf) if total else 0.0
 
 
-def ranges(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """(cells, H) floats below and above every D_h on each cell."""
+def ranges(view: View, spans: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(cells, H) floats below and above every D_h on each cell; spans (cells, 2 H, classes): prices, any are sound."""
     low, high = view.exponentials(np.arange(len(view.labels)))
     if view.words is None:
         return sum_low(low.min(axis=3), axis=2), sum_high(high.max(axis=3), axis=2)
     heads = low.shape[1]
-    both = np.array([view.words.low(c, np.concatenate([low[c], -high[c]])) for c in range(len(low))])
-    both = both.reshape(len(low), 2 * heads)
+    prices = [None] * len(low) if spans is None else spans
+    both = [view.words.low(c, np.concatenate([low[c], -high[c]]), prices[c]) for c in range(len(low))]
+    both = np.array(both).reshape(len(low), 2 * heads)
     return both[:, :heads], -both[:, heads:]

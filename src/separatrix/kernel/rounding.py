@@ -61,9 +61,7 @@ class Rounding:
         score = (
             2 + product(layer.query) + 2 + product(layer.key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
         )
-        path = (
-            2 + product(layer.value) + 2 + spec.depth(weights) + joined + 1 + product(layer.readout) + 2
-        )
+        path = 2 + product(layer.value) + 2 + spec.depth(weights) + joined + 1 + product(layer.readout) + 2
         x = np.abs(layer.token.mid).max(axis=0) + np.abs(layer.position.mid).max(axis=0)
         if layer.blank is not None:
             x = np.maximum(x, np.abs(layer.blank.mid[0]))

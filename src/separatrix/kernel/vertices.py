@@ -42,8 +42,8 @@ class Leaves:
     prices: np.ndarray | None = None
 
     def __getitem__(self, index: slice | np.ndarray) -> Leaves:
-        parts = (self.cell, self.rival, self.tau, self.low, self.high, self.plus, self.minus)
-        return Leaves(*(part[index] for part in parts), None if self.prices is None else self.prices[index])
+        parts = (self.cell, self.rival, self.tau, self.low, self.high, self.plus, self.minus, self.prices)
+        return Leaves(*(None if part is None else part[index] for part in parts))  # pyright: ignore
 
     def __len__(self) -> int:
         return len(self.cell)

@@ -1,8 +1,8 @@
 """Some cells of a group, decided: failing inputs and trees by the prover, margins by the kernel.
 
-Exact minima of single heads decide most pairs of a cell and a rival; the denominator-vertex bound (`kernel.vertices`) the
-others, in boxes where one is not enough. The search is plain float64; what is proved, the kernel says, and so it does of
-failing inputs.
+Exact minima of single heads decide most pairs of a cell and a rival; the denominator-vertex bound (`kernel.vertices`)
+the others, in boxes where one is not enough. The search is plain float64; what is proved, the kernel says, and so it
+does of failing inputs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, c
 from separatrix.verify.provers.head_tables import Board, Weights
 from separatrix.verify.provers.head_trees import NEAR, Cutter, Tree, arrays, lifted, prices_of
 
+MOST_TAU = 1e290  # greater numbers, or none at all, are no evidence
 NUMBERS = 2**22  # in the tables of the pairs that are decided together
 
 
@@ -61,23 +62,17 @@ def pieces(model: Model, task: Task, n: int) -> Iterator[Piece]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece after a search. state (P,): 1 proved, -1 a margin found is not positive, 0 neither. choice (P, J): the
-    worst input found of each pair, in columns; value (P,): its margin.
+    """The pairs (cell, rival) of a piece after a search, cells first.
+
+    state (P,): 1 proved, -1 the worst input found has no positive margin, 0 neither. tokens (P, T): that input;
+    value (P,): its margin.
     """
 
-    board: Board
     cell: np.ndarray
-    rival: np.ndarray
     state: np.ndarray
     trees: list[Tree]
-    choice: np.ndarray
+    tokens: np.ndarray
     value: np.ndarray
-
-    def tokens(self, pair: int) -> np.ndarray:
-        """The input of a pair."""
-        slots = np.arange(self.choice.shape[1])
-        tokens = self.board.ids[self.board.at[self.cell[pair], slots, self.choice[pair]]]
-        return tokens[tokens >= 0]  # without the blank
 
 
 @np.errstate(all="ignore")  # overflow decides nothing
@@ -87,7 +82,9 @@ def decide(board: Board, boxes: int, deadline: float, before: Part | None = None
     before: an earlier search of the same board; only what it left open is tried again. `hasty` stops at the first pair
     with a margin that is not positive.
     """
-    wanted = None if before is None else _open(before)
+    wanted = None if before is None else open_pairs(before)
+    if before is not None and wanted is not None and not len(wanted):
+        return before
     pairs = Pairs.of(board, wanted)
     count, heads = pairs.low.shape
     state = np.zeros(count, dtype=np.int64)
@@ -133,11 +130,16 @@ def decide(board: Board, boxes: int, deadline: float, before: Part | None = None
         one = pairs[np.array([pair])]
         trees[pair].prices[0] = prices_of(one, (one.m - tau[[pair], :, None, None] * one.e)[0], -CLEAR)
     scaled = [tree.scaled(float(scale)) for tree, scale in zip(trees, pairs.scale, strict=True)]
-    part = Part(board, pairs.cell, pairs.rival, state, scaled, inputs, value * pairs.scale)
+    for pair, tree in enumerate(scaled):
+        if not all((np.abs(row) < MOST_TAU).all() for rows in (tree.tau, tree.plus, tree.minus) for row in rows):
+            scaled[pair], state[pair] = Tree.leaf(ALONE, np.zeros(heads)), min(int(state[pair]), 0)
+    columns = board.at[pairs.cell[:, None], np.arange(board.at.shape[1]), inputs]
+    tokens = board.ids[columns][:, : board.at.shape[1] - int((board.ids[columns] < 0).any())]  # without the blank
+    part = Part(pairs.cell, state, scaled, tokens, value * pairs.scale)
     return part if before is None or wanted is None else _joined(before, part, wanted)
 
 
-def _open(part: Part) -> np.ndarray:
+def open_pairs(part: Part) -> np.ndarray:
     """The pairs that are not proved, in cells where none fails."""
     fails = np.isin(part.cell, part.cell[part.state < 0])
     return np.flatnonzero((part.state == 0) & ~fails)
@@ -145,24 +147,27 @@ def _open(part: Part) -> np.ndarray:
 
 def _joined(old: Part, new: Part, at: np.ndarray) -> Part:
     """What the new search found, in the place of what the old one left open."""
-    state, choice, value, trees = old.state.copy(), old.choice.copy(), old.value.copy(), list(old.trees)
-    state[at], choice[at], value[at] = new.state, new.choice, np.minimum(new.value, old.value[at])
+    state, tokens, value, trees = old.state.copy(), old.tokens.copy(), old.value.copy(), list(old.trees)
+    worse = new.value <= value[at]
+    state[at], tokens[at[worse]], value[at[worse]] = new.state, new.tokens[worse], new.value[worse]
     for pair, tree in zip(at.tolist(), new.trees, strict=True):
         trees[pair] = tree
-    return replace(old, state=state, choice=choice, value=value, trees=trees)
+    return Part(old.cell, state, trees, tokens, value)
 
 
 @dataclass(frozen=True)
 class Finding:
     """What is known of a piece, in the kernel's words but for `found`.
 
-    trees: one a pair. margins (C, k - 1): floats below the least margin against each rival, by the kernel; -inf for none.
-    tokens (C, T): the worst input found of each cell; found (C,): its margin, nearly (+inf where the input is not one of
-    the task's). refuted (C,): whether the kernel evaluated that input, and the model errs there.
+    trees: one a pair. spans: prices of the ranges (see `Board.span_prices`). margins (C, k - 1): floats below the least
+    margin against each rival, by the kernel; -inf for none. tokens (C, T): the worst input found of each cell; found
+    (C,): its margin, nearly (+inf where the input is not one of the task's). refuted (C,): whether the kernel evaluated
+    that input, and the model errs there.
     """
 
     piece: Piece
     trees: list[Tree]
+    spans: np.ndarray | None
     margins: np.ndarray
     tokens: np.ndarray
     found: np.ndarray
@@ -194,18 +199,18 @@ class Bench:
         return Board.of(self.weights, piece.group, self.domain)
 
     @np.errstate(all="ignore")
-    def judged(self, piece: Piece, trees: list[Tree], inputs: list[np.ndarray], values: np.ndarray) -> Finding:
-        """The kernel's word on trees (one a pair) and on one input a cell, whose margin is `values` (C,), nearly."""
-        view = View.of(self.heads, piece.group, self.domain)
+    def judged(self, piece: Piece, trees: list[Tree], inputs: np.ndarray, values: np.ndarray) -> Finding:
+        """The kernel's word on trees (one a pair) and on one input a cell (C, T), whose margin is `values`, nearly."""
+        view, spans = View.of(self.heads, piece.group, self.domain), self.board(piece).span_prices()
         heads = len(view.low)
-        margins = margins_low(view, Trees.of(arrays(trees, heads), heads, 1))
+        margins = margins_low(view, Trees.of(arrays(trees, heads, [(0, spans)]), heads, 1))
         refuted, found, sure = np.zeros(len(margins), dtype=bool), values.copy(), (margins > 0).all(axis=1)
         for cell, tokens in enumerate(inputs):
             if not self.domain.contains(tokens) or not _holds(piece.group, cell, tokens):
                 found[cell] = np.inf  # of a cell that is wider than the domain, say
             elif values[cell] <= NEAR and not sure[cell]:
                 found[cell], refuted[cell] = self.margin(tokens, piece.group.query)
-        return Finding(piece, trees, margins, np.array(inputs).reshape(len(margins), -1), found, refuted)
+        return Finding(piece, trees, spans, margins, inputs, found, refuted)
 
     def margin(self, tokens: np.ndarray, query: int) -> tuple[float, bool]:
         """The least margin on an input, and whether the kernel is sure that the model errs there."""
@@ -217,16 +222,17 @@ class Bench:
 
     def finding(self, piece: Piece, part: Part) -> Finding:
         """A search in the kernel's words."""
-        inputs, values = [], np.full(len(piece.group), np.inf)
-        for cell in range(len(piece.group)):
-            own = np.flatnonzero(part.cell == cell)
-            worst = own[int(part.value[own].argmin())] if len(own) else -1
-            values[cell] = part.value[worst] if len(own) else np.inf
-            inputs.append(part.tokens(int(worst)) if len(own) else np.full(self.domain.positions, -1))
+        order = np.lexsort((part.value, part.cell))
+        cells, first = np.unique(part.cell[order], return_index=True)
+        values, inputs = np.full(len(piece.group), np.inf), np.full((len(piece.group), self.domain.positions), -1)
+        values[cells], inputs[cells] = part.value[order[first]], part.tokens[order[first]]
         return self.judged(piece, part.trees, inputs, values)
 
 
 def _holds(group: CellGroup, cell: int, tokens: np.ndarray) -> bool:
     """Whether an input of the task lies in a cell."""
-    forced = (tokens[group.positions[cell]] == group.symbols[cell]).all()
-    return bool(tokens[group.query] == group.token and forced and group.constraint.holds(tokens[None])[0])
+    forced = np.array_equal(tokens[group.positions[cell]], group.symbols[cell])
+    free = [j for j in range(len(tokens)) if j != group.query and j not in group.positions[cell]]
+    if group.background is not None and not all(tokens[j] in group.background[j] for j in free):
+        return False
+    return forced and int(tokens[group.query]) == group.token and all(group.constraint.holds(tokens[None]).tolist())

@@ -56,19 +56,14 @@ class Pairs:
         u = spread(symbol[label] - symbol[rival], slot[label] - slot[rival])
         slots = np.arange(at.shape[1])[:, None]
         cells, of_cell = np.unique(cell, return_inverse=True)
-        own = board.e[:, slots, board.at[cells]].transpose(1, 0, 2, 3)  # (cells, H, J, W)
-        e, constant = own[of_cell], board.constant[label] - board.constant[rival]
+        e, constant = board.own(cells)[of_cell], board.constant[label] - board.constant[rival]
         if board.loss is not None:
             grown, symbol, slot, once, underflow = board.loss
             symbol, slot = np.moveaxis(symbol, 2, 0), np.moveaxis(slot, 2, 0)
             size = spread(symbol[label] + symbol[rival], slot[label] + slot[rival])
             u = u - grown[:, slots, at].transpose(1, 0, 2, 3) * size
             constant = constant - once[label] - once[rival] - underflow
-        if board.words is None:
-            low, high = own.min(axis=3).sum(axis=2), own.max(axis=3).sum(axis=2)
-        else:
-            found = [(board.words.relaxed(int(c), x), -board.words.relaxed(int(c), -x)) for c, x in zip(cells, own, strict=True)]
-            low, high = np.array(found).reshape(len(cells), 2, -1).transpose(1, 0, 2)
+        low, high = board.spans(cells)
         scale = np.abs(u).max(axis=(1, 2, 3), initial=1e-300) + np.abs(constant)
         u, constant = u / scale[:, None, None, None], constant / scale
         return cls(e, e * u, constant, low[of_cell], high[of_cell], cell, rival, scale, board.words)
@@ -78,7 +73,7 @@ class Pairs:
 
     def __getitem__(self, index: np.ndarray | slice) -> Pairs:
         parts = (self.e, self.m, self.constant, self.low, self.high, self.cell, self.rival, self.scale)
-        return Pairs(*(part[index] for part in parts), self.words)
+        return Pairs(*[part[index] for part in parts], self.words)  # pyright: ignore[reportCallIssue]
 
     def least(self, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(P, n) least sums of costs (P, n, J, W) over the words of each pair's cell, and their columns (P, n, J)."""

@@ -1,7 +1,7 @@
 """The heads prover's own tables, in plain float64: what `kernel.head_tables` holds in balls, computed anew.
 
 Shares no code with the kernel but the numbers of its rounding budget, which say what a floating-point claim means.
-Columns of a group: the symbols that its cells allow, increasing; the query's own token; the blank's, which adds nothing.
+A group's columns: the symbols that its cells allow, increasing; the query's own token; the blank's, which adds nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Weights:
             slot=slot,
             query=t["layers.0.query"],
             key=t["layers.0.key"],
-            logits=np.einsum("hdv,hve,ek->hdk", *(t[f"layers.0.{n}"] for n in ("value", "output")), t["readout.weight"]),
+            logits=np.einsum(
+                "hdv,hve,ek->hdk", *(t[f"layers.0.{n}"] for n in ("value", "output")), t["readout.weight"]
+            ),
             readout=t["readout.weight"] if layer.residual else None,
             bias=t["readout.bias"],
             scale=layer.scale,
@@ -92,7 +94,9 @@ class Board:
         forced = np.searchsorted(used, group.symbols)
         at[np.arange(len(group))[:, None], group.positions] = forced[:, :, None]
 
-        token = np.concatenate([weights.token[used], weights.token[[group.token]], np.zeros((1, weights.token.shape[1]))])
+        token = np.concatenate(
+            [weights.token[used], weights.token[[group.token]], np.zeros((1, weights.token.shape[1]))]
+        )
         x = weights.token[group.token] + weights.slot[group.query]
         g = np.einsum("d,hdm,hem->he", x, weights.query, weights.key) * weights.scale
         score = (weights.slot @ g.T).T[:, :, None] + (token @ g.T).T[:, None]
@@ -114,6 +118,26 @@ class Board:
             words=words,
             loss=None if weights.budget is None else _loss(weights, group, token, score, allowed, at),
         )
+
+    def spans(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(cells, H) least and greatest sum of e in these cells."""
+        e = self.own(cells)
+        if self.words is None:
+            return e.min(axis=3).sum(axis=2), e.max(axis=3).sum(axis=2)
+        both = [self.words.least(int(c), np.concatenate([x, -x]))[0] for c, x in zip(cells, e, strict=True)]
+        low, high = np.array(both).reshape(len(cells), 2, -1).transpose(1, 0, 2)
+        return low, -high
+
+    def span_prices(self) -> np.ndarray | None:
+        """(C, 2 H, classes) prices that prove them where words are distinct; None elsewhere."""
+        if self.words is None or self.words.constraint.kind != "distinct":
+            return None
+        e = self.own(np.arange(len(self.at)))
+        return np.array([self.words.prices(c, np.concatenate([x, -x])) for c, x in enumerate(e)])
+
+    def own(self, cells: np.ndarray) -> np.ndarray:
+        """(cells, H, J, W) exponentials of what these cells allow."""
+        return self.e[:, np.arange(self.at.shape[1])[:, None], self.at[cells]].transpose(1, 0, 2, 3)
 
     @property
     def labels(self) -> np.ndarray:

@@ -40,13 +40,18 @@ class Tree:
 
     def scaled(self, scale: float) -> Tree:
         """The tree in units of logits, from units of `scale`."""
-        parts = ([scale * row for row in rows] for rows in (self.tau, self.plus, self.minus))
+        tau, plus, minus = ([scale * row for row in rows] for rows in (self.tau, self.plus, self.minus))
         prices = [{row: scale * price for row, price in of_leaf.items()} for of_leaf in self.prices]
-        return Tree(self.node, self.split, *parts, prices)
+        return Tree(self.node, self.split, tau, plus, minus, prices)
 
 
-def arrays(trees: list[Tree], heads: int) -> dict[str, np.ndarray]:
-    """The certificate's arrays, from the trees of all pairs in order."""
+def arrays(
+    trees: list[Tree], heads: int, spans: list[tuple[int, np.ndarray | None]] | None = None
+) -> dict[str, np.ndarray]:
+    """The certificate's arrays, from the trees of all pairs in order.
+
+    spans: of pieces in order, the number of the first cell, and prices (C, 2 H, classes) or None.
+    """
 
     def rows(name: str, *shape: int) -> np.ndarray:
         return np.array([row for tree in trees for row in getattr(tree, name)], dtype=np.float64).reshape(-1, *shape)
@@ -60,6 +65,11 @@ def arrays(trees: list[Tree], heads: int) -> dict[str, np.ndarray]:
         width = max(map(len, given.values()))
         prices = np.array([np.pad(price, (0, width - len(price))) for price in given.values()])
         made |= {"priced": np.array(list(given)), "prices": prices}
+    ranged = [(first, price) for first, price in spans or [] if price is not None]
+    if ranged:
+        width = max(price.shape[2] for _, price in ranged)
+        made["ranged"] = np.concatenate([first + np.arange(len(price)) for first, price in ranged])
+        made["spans"] = np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, width - p.shape[2]))) for _, p in ranged])
     return made
 
 
@@ -92,7 +102,7 @@ def parted(made: Mapping[str, np.ndarray], heads: int) -> list[Tree]:
 
 
 def prices_of(pair: Pairs, terms: np.ndarray, offset: np.ndarray | float = 0.0) -> dict[int, np.ndarray]:
-    """Prices, for one pair, of the rows of terms (B, J, W) whose sum the kernel would not find positive without them."""
+    """Prices, for one pair, of the rows of terms (B, J, W) whose sum is not found positive without them."""
     words, cell = pair.words, int(pair.cell[0])
     if words is None or words.constraint.kind != "distinct":
         return {}

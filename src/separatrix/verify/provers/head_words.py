@@ -89,11 +89,11 @@ class Words:
         if self.constraint.kind != "distinct":
             return self.least(cell, cost)[0]
         seats = self.of_cell(cell)
-        return cost[:, seats.loose].min(axis=2).sum(axis=1) + self._spread(seats, cost).min(axis=2).sum(axis=1)
+        return cost[:, seats.loose].min(axis=2).sum(axis=1) + self._spread(seats, cost).min(axis=2, initial=np.inf).sum(axis=1)
 
     def prices(self, cell: int, cost: np.ndarray) -> np.ndarray:
         """(B, classes) prices of an optimal assignment, for distinct words."""
-        classes = max(self.constraint.classes, default=int(self.used.max())) + 1
+        classes = max(self.constraint.classes, default=int(self.used.max(initial=0))) + 1
         prices = np.zeros((len(cost), classes))
         for row, own in zip(prices, self._spread(self.of_cell(cell), cost), strict=True):
             given = assign(self.constraint, own, self.used)[1]

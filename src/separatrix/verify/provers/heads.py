@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from separatrix.core.arch import Attention, Table
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.domain import Labels
@@ -20,6 +22,7 @@ from separatrix.verify.provers.head_trees import BOXES, Tree, arrays
 from separatrix.verify.provers.outcome import Outcome, refute, registry, time_left
 
 TIME_LIMIT = 300.0  # seconds of search
+Spans = list[tuple[int, np.ndarray | None]]  # see `head_trees.arrays`
 
 
 @registry.register("heads")
@@ -38,15 +41,15 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         found = _search(model, task, n, semantics, time.perf_counter() + time_left(TIME_LIMIT), progress)
     except SeparatrixError as error:
         return Outcome("unknown", None, str(error))
-    return submit_trees(model, task, n, semantics, found, progress) if isinstance(found, list) else found
+    return found if isinstance(found, Outcome) else submit_trees(model, task, n, semantics, *found, progress)
 
 
 def submit_trees(
-    model: Model, task: Task, n: int, semantics: Semantics, trees: list[Tree], progress: Progress = silent
+    model: Model, task: Task, n: int, semantics: Semantics, trees: list[Tree], spans: Spans, progress: Progress = silent
 ) -> Outcome:
-    """The judge's verdict on the trees of all pairs, in order."""
+    """The judge's verdict on the trees of all pairs, in order, and on the prices of all ranges."""
     claim = Claim(task.name, task.parameters(), n, "correct", semantics.text)
-    numbers = arrays(trees, len(model.tensors["layers.0.query"]))
+    numbers = arrays(trees, len(model.tensors["layers.0.query"]), spans)
     certificate = Certificate("heads", claim, PROVED, task.source_sha256(), {}, numbers, model.reference())
     verdict = judge(certificate, model.arch, model.tensors, progress)
     if not verdict.accepted:
@@ -56,18 +59,20 @@ def submit_trees(
 
 def _search(
     model: Model, task: Task, n: int, semantics: Semantics, deadline: float, progress: Progress
-) -> list[Tree] | Outcome:
+) -> tuple[list[Tree], Spans] | Outcome:
     """The trees of all pairs, or why there are none: first what is cheap, for all cells, then what is left."""
-    bench, trees = Bench(model, task, n, semantics), []
+    bench, trees, spans = Bench(model, task, n, semantics), [], []
     left: list[tuple[int, Piece, Part]] = []
     undecided = cells = 0
     for piece in pieces(model, task, n):
-        part = decide(bench.board(piece), 0, 0.0, hasty=True)
+        board = bench.board(piece)
+        part = decide(board, 0, 0.0, hasty=True)
         if (outcome := _refute(bench, piece, part)) is not None:
             return outcome
         if (part.state != 1).any():
             left.append((piece.number, piece, part))
         trees.append(part.trees)
+        spans.append((piece.first, board.span_prices()))
         cells += len(piece.group)
         progress(f"{cells:,} cells")
     for done, (at, piece, before) in enumerate(left):
@@ -80,13 +85,13 @@ def _search(
     if undecided:
         hint = "" if semantics.spec is None else f" in {semantics} arithmetic"
         return Outcome("unknown", None, f"at least {undecided} pairs of a cell and a rival are undecided{hint}")
-    return [tree for some in trees for tree in some]
+    return [tree for some in trees for tree in some], spans
 
 
 def _refute(bench: Bench, piece: Piece, part: Part) -> Outcome | None:
     """The kernel's word on the first input that errs, if there is one."""
     for pair in (part.state < 0).nonzero()[0].tolist():
-        outcome = refute(bench.model, bench.task, bench.n, part.tokens(pair), piece.group.query)
+        outcome = refute(bench.model, bench.task, bench.n, part.tokens[pair], piece.group.query)
         if outcome.verdict == "refuted":
             return outcome
     return None
@@ -97,6 +102,8 @@ def unsuited(model: Model, task: Task, n: int) -> str:
     layer, domain = model.arch.layers[0], task.domain(n)
     if len(model.arch.layers) != 1 or not isinstance(layer, Attention) or layer.mask != "none":
         return "the model is not one unmasked attention layer"
+    if (layer.norm, layer.weights) != ("none", "softmax"):
+        return "the layer has a norm, or weights that are no softmax"
     if layer.heads > MOST_HEADS:
         return f"the model has {layer.heads} heads; this prover is for at most {MOST_HEADS}"
     if not isinstance(model.arch.first, Table) or not isinstance(task.outputs(), Labels):

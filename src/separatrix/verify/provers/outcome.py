@@ -68,11 +68,11 @@ def certify(
 ) -> Outcome:
     """Decides whether the model answers right on every input of length n.
 
-    `auto` tries the registered provers in order and returns the first verdict that is not unknown.
+    `auto` tries the registered provers, enumeration last, and returns the first verdict that is not unknown.
     """
     start = time.perf_counter()
     task.domain(n)
-    methods = list(registry) if method == "auto" else [method]
+    methods = sorted(registry, key="exhaustive".__eq__) if method == "auto" else [method]
     provers = [registry.get(name) for name in methods]
     reasons = []
     for name, prover in zip(methods, provers, strict=True):

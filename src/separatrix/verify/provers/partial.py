@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from separatrix.core.errors import InputError
-from separatrix.core.files import canonical_json, read_bytes, sha256, tensors_from_bytes, tensors_to_bytes, write_atomically
+from separatrix.core.files import (
+    canonical_json,
+    read_bytes,
+    sha256,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    write_atomically,
+)
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.models.model import Model

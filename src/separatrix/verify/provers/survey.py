@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from separatrix.core import jobs
+from separatrix.core.domain import Constraint
 from separatrix.core.errors import SeparatrixError, UnknownError
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
@@ -34,14 +35,15 @@ SAVE_SECONDS = 5.0  # between two writes of the partial results
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. low: a float below its least margin, by the kernel, -inf for none; found: nearly the margin of `tokens`,
-    the worst input found in it, +inf for none.
+    """One cell. low: a float below its least margin, by the kernel, -inf for none; found: nearly the margin of
+    `tokens`, the worst input found in it, +inf for none.
     """
 
     number: int
     query: int
     token: int
     holds: tuple[tuple[int, int], ...]
+    constraint: Constraint
     label: int
     verdict: Literal["proved", "refuted", "undecided"]
     low: float
@@ -86,7 +88,8 @@ class Survey:
                 verdict = "refuted" if finding.refuted[c] else "proved" if finding.proved[c] else "undecided"
                 low, found = float(finding.low[c]), float(finding.found[c])
                 number = finding.piece.first + c
-                yield Cell(number, group.query, group.token, holds, label, verdict, low, found, finding.tokens[c])
+                fixed = number, group.query, group.token, holds, group.constraint, label
+                yield Cell(*fixed, verdict, low, found, finding.tokens[c])
 
     def worst(self, count: int = 5) -> list[Cell]:
         """The worst cells: refuted ones by the margin found, then undecided ones, then proved ones by their bound."""
@@ -126,22 +129,20 @@ def _work(job: _Job) -> list[Finding]:
             done.append(old)
             continue
         board = bench.board(piece)
-        part = decide(board, 0, 0.0)
-        if old is not None:
-            part = _with(part, old)
-        if job.boxes:
-            part = decide(board, job.boxes, time.perf_counter() + left, part)
+        if old is None:
+            part = decide(board, 0, 0.0)
+        else:
+            part = decide(board, job.boxes, time.perf_counter() + left, _part(old))
         done.append(bench.finding(piece, part))
     return done
 
 
-def _with(part: Part, old: Finding) -> Part:
-    """A fresh search of the cheap kind, with the trees of an earlier one where the kernel took them."""
-    state, trees, lows = part.state.copy(), list(part.trees), old.margins.reshape(-1)
-    for pair in np.flatnonzero(state == 0).tolist():
-        if lows[pair] > 0:
-            state[pair], trees[pair] = 1, old.trees[pair]
-    return Part(part.board, part.cell, part.rival, state, trees, part.choice, part.value)
+def _part(old: Finding) -> Part:
+    """What the kernel took of an earlier search, as if it had just been found."""
+    cells, rivals = old.margins.shape
+    cell = np.repeat(np.arange(cells), rivals)
+    state = np.where(old.margins.reshape(-1) > 0, 1, np.where(old.refuted[cell], -1, 0))
+    return Part(cell, state, old.trees, old.tokens[cell], old.found[cell])
 
 
 def survey(
@@ -176,7 +177,7 @@ def survey(
         for number, (trees, inputs, values) in file.read().items():
             with suppress(SeparatrixError, ValueError):  # what does not fit is searched anew
                 if number in everything and len(inputs) == len(values) == len(everything[number].group):
-                    found[number] = bench.judged(everything[number], trees, list(inputs), values)
+                    found[number] = bench.judged(everything[number], trees, inputs, values)
     saved = time.monotonic()
     try:
         for turn, boxes in enumerate(ROUNDS):
@@ -218,5 +219,6 @@ def outcome_of(made: Survey, model: Model, task: Task, n: int, semantics: Semant
         if outcome.verdict == "refuted":
             return outcome
     if made.proved == made.cells:
-        return submit_trees(model, task, n, semantics, [t for f in made.findings for t in f.trees], progress)
+        trees, spans = [t for f in made.findings for t in f.trees], [(f.piece.first, f.spans) for f in made.findings]
+        return submit_trees(model, task, n, semantics, trees, spans, progress)
     return Outcome("unknown", None, f"{made.undecided} of {made.cells} cells are undecided")
