@@ -117,7 +117,9 @@ def register(app: typer.Typer) -> None:
                 logits = ", ".join(f"{x:.4g}" for x in failing["logits"][:8]) + ", ..." * (len(failing["logits"]) > 8)
                 lines([f"  right: {failing['right']}, the model: {failing['model']} (outputs {logits})"])
             if cells is not None:
-                lines([f"  cells: {cells['proved']} proved, {cells['refuted']} refuted, {cells['undecided']} undecided"])
+                lines(
+                    [f"  cells: {cells['proved']} proved, {cells['refuted']} refuted, {cells['undecided']} undecided"]
+                )
                 lines(f"    {row['verdict']}, {_margin(row)}: {row['cell']}" for row in cells["worst"])
             if path is not None:
                 lines([f"  certificate: {path}"])

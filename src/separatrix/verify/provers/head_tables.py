@@ -17,6 +17,7 @@ from separatrix.kernel.head_loss import Budget
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_words import Words
 
+MORE = 1.0 + 1e-5  # the kernel rounds its losses up; multipliers must be good for those
 FAR = 600.0  # greatest exponent of a table, as in the kernel: multipliers are in units of its sums
 
 
@@ -160,13 +161,18 @@ def _loss(
         worst, distance = error[slots, at].max(), np.maximum(allowed[h].max() - score[h], 0.0)
         lam = error + r.unit * (distance + 2 * worst) + r.exp_error
         mine, e = lam[slots, at], np.exp(allowed[h] - allowed[h].max())
-        moved, whole = (e * np.expm1(mine)).max(axis=(0, 2)).sum(), e.min(axis=(0, 2)).sum()
+        moved, whole = (e * _growth(mine)).max(axis=(0, 2)).sum(), e.min(axis=(0, 2)).sum()
         share = moved / whole if 2 * moved < whole else 1.0
         zeta = min(mine.max(), share / (1 - share) if share < 1 else np.inf)
-        grown.append(np.expm1((lam + zeta + r.sum_error + r.path) * (1 + 1e-5)))
+        grown.append(_growth(lam + zeta + r.sum_error + r.path))
         symbol.append(signs @ r.logit_sizes)
         slot.append(places @ r.logit_sizes)
     constant = np.abs(weights.bias) + (0.0 if weights.readout is None else own @ np.abs(weights.readout))
-    once = constant * np.expm1(max(r.path for r in weights.budget.heads) * (1 + 1e-5)) * (1 + 1e-5)
-    underflow = sum(r.underflow for r in weights.budget.heads) * (1 + 1e-5)
-    return np.array(grown) * (1 + 1e-5), np.array(symbol), np.array(slot), once, underflow
+    once = constant * _growth(np.array(max(r.path for r in weights.budget.heads)))
+    underflow = sum(r.underflow for r in weights.budget.heads) * MORE
+    return np.array(grown), np.array(symbol), np.array(slot), once, underflow
+
+
+def _growth(x: np.ndarray) -> np.ndarray:
+    """A little more than e^x - 1; by x / (1 - x/2) up to 1, as the kernel has it."""
+    return MORE * np.where(x <= 1.0, x / (1.0 - np.minimum(x, 1.0) / 2), np.expm1(x))

@@ -89,7 +89,9 @@ class Words:
         if self.constraint.kind != "distinct":
             return self.least(cell, cost)[0]
         seats = self.of_cell(cell)
-        return cost[:, seats.loose].min(axis=2).sum(axis=1) + self._spread(seats, cost).min(axis=2, initial=np.inf).sum(axis=1)
+        return cost[:, seats.loose].min(axis=2).sum(axis=1) + self._spread(seats, cost).min(axis=2, initial=np.inf).sum(
+            axis=1
+        )
 
     def prices(self, cell: int, cost: np.ndarray) -> np.ndarray:
         """(B, classes) prices of an optimal assignment, for distinct words."""
