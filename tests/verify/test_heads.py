@@ -13,7 +13,7 @@ from core.reference import Mixed, arb_right, worst
 from kernel.heads_cases import OneCell, anyhow, cases, several, split_case
 from separatrix.core.arch import FeedForward
 from separatrix.core.errors import SeparatrixError
-from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.semantics import REAL
 from separatrix.kernel import judge
 from separatrix.learn import one_layer, train
 from separatrix.models.evaluate import evaluate
@@ -21,8 +21,8 @@ from separatrix.models.model import Model
 from separatrix.tasks import registry
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.verify.provers import certify
-from separatrix.verify.provers.head_search import Pairs, descend, single_minima
 from separatrix.verify.provers.head_cells import Bench, pieces
+from separatrix.verify.provers.head_search import Pairs, descend, single_minima
 from separatrix.verify.provers.survey import Survey, survey
 
 CLEAR = 1e-6

@@ -27,9 +27,7 @@ MOST_INPUTS = 2**16
 NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank")
 
 
-def derive(
-    engine: Engine, kind: str, fast: Callable[[Case], str], case: Case, named: bool = False
-) -> tuple[str, bool]:
+def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case, named: bool = False) -> tuple[str, bool]:
     """(the claim in a sentence, whether it rests on Arb), or an error; `fast` is the kind's float64 checker.
 
     named: whether the certificate says that Arb is trusted, without which the fast engine does not ask it.
