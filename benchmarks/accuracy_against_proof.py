@@ -18,7 +18,7 @@ from separatrix.core.seeds import child
 from separatrix.learn import accuracy, one_layer, train
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.verify.provers import certify
-from separatrix.verify.provers.heads import decide_cells
+from separatrix.verify.provers.survey import survey
 
 GRID = (  # N, symbols, heads, steps
     (16, 4, 1, 400),
@@ -70,7 +70,7 @@ def measure(n: int, symbols: int, heads: int, steps: int, seed: int, samples: in
         spent = time.perf_counter() - start
         whole = (n * symbols, 0, 0) if verdict == "proved" else (0, 1, n * symbols - 1)
         return Line(n, symbols, heads, seed, right, *whole, spent, verdict)
-    tally = decide_cells(trained.model, task, n, CELL_LIMIT)
+    tally = survey(trained.model, task, n, seconds=CELL_LIMIT)
     spent = time.perf_counter() - start
     verdict = certify(trained.model, task, n).verdict
     return Line(n, symbols, heads, seed, right, tally.proved, tally.refuted, tally.undecided, spent, verdict)

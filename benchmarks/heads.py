@@ -12,7 +12,7 @@ from separatrix.kernel import judge
 from separatrix.learn import one_layer, train
 from separatrix.tasks import make_task
 from separatrix.verify.provers import certify
-from separatrix.verify.provers.heads import decide_cells
+from separatrix.verify.provers.survey import survey
 
 ROWS = [(16, 4, 2, 32, 400), (16, 4, 4, 32, 400), (16, 4, 8, 32, 400), (32, 8, 4, 32, 300)]
 LARGE = [(64, 4, 2, 48, 600), (64, 4, 4, 48, 600), (64, 4, 8, 48, 600)]
@@ -22,7 +22,7 @@ def row(n: int, symbols: int, heads: int, width: int, steps: int, seed: int) -> 
     """One trained model: accuracy on fresh inputs, cells proved, refuted and undecided, medians of three."""
     task = make_task("index-lookup", {"symbols": symbols})
     made = train(task, n, one_layer(task, n, width, heads), seed=seed, steps=steps, learning_rate=1e-2)
-    tallies = [decide_cells(made.model, task, n) for _ in range(3)]
+    tallies = [survey(made.model, task, n) for _ in range(3)]
     outcomes = [certify(made.model, task, n, method="heads") for _ in range(3)]
     tally, outcome = tallies[0], outcomes[0]
     kernel = "-"

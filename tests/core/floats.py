@@ -81,8 +81,13 @@ class Machine:
         return self.add(np.moveaxis(self.fl(x[..., :, None] * w), -2, 0))
 
 
-def simulate(model: Model, tokens: np.ndarray, query: int, machine: Machine) -> np.ndarray:
-    """(batch, outputs): logits of a one-head model with every number at rest and every operation rounded."""
+def simulate(
+    model: Model, tokens: np.ndarray, query: int, machine: Machine, join: Literal["stacked", "heads"] = "stacked"
+) -> np.ndarray:
+    """(batch, outputs): logits of a one-layer model with every number at rest and every operation rounded.
+
+    The outputs of several heads are added in one product with all of W_O, or head by head.
+    """
     t, arch, fl = model.tensors, model.arch, machine.fl
     layer = arch.layers[0]
     assert isinstance(layer, Attention) and isinstance(arch.first, Table) and layer.mask == "none"
@@ -92,17 +97,22 @@ def simulate(model: Model, tokens: np.ndarray, query: int, machine: Machine) -> 
         x = machine._plus(x, np.broadcast_to(rest["embed.position"][: tokens.shape[1]], x.shape))
     if arch.blank:
         x = np.concatenate([x, np.broadcast_to(rest["embed.blank"], (len(x), 1, arch.width))], axis=1)
-    q = machine.matmul(x[:, query], rest["layers.0.query"][0])
-    k = machine.matmul(x, rest["layers.0.key"][0])
-    v = machine.matmul(x, rest["layers.0.value"][0])
-    s = machine.add(np.moveaxis(fl(q[:, None] * k), -1, 0))
-    if layer.scale != 1.0:
-        s = fl(s * fl(np.array(layer.scale)))
-    e = machine.exp(fl(s - s.max(axis=1, keepdims=True)))
-    z = machine.add(e.T)
-    w = fl(e / z[:, None])
-    o = machine.add(np.moveaxis(fl(w[..., None] * v), 1, 0))
-    out = machine.matmul(o, rest["layers.0.output"][0])
+    heads = []
+    for h in range(layer.heads):
+        q = machine.matmul(x[:, query], rest["layers.0.query"][h])
+        k = machine.matmul(x, rest["layers.0.key"][h])
+        v = machine.matmul(x, rest["layers.0.value"][h])
+        s = machine.add(np.moveaxis(fl(q[:, None] * k), -1, 0))
+        if layer.scale != 1.0:
+            s = fl(s * fl(np.array(layer.scale)))
+        e = machine.exp(fl(s - s.max(axis=1, keepdims=True)))
+        z = machine.add(e.T)
+        w = fl(e / z[:, None])
+        heads.append(machine.add(np.moveaxis(fl(w[..., None] * v), 1, 0)))
+    if join == "stacked":
+        out = machine.matmul(np.concatenate(heads, axis=1), rest["layers.0.output"].reshape(-1, arch.width))
+    else:
+        out = machine.add(np.stack([machine.matmul(o, w) for o, w in zip(heads, rest["layers.0.output"], strict=True)]))
     if layer.residual:
         out = machine._plus(out, x[:, query])
     logits = machine.matmul(out, rest["readout.weight"])

@@ -21,7 +21,11 @@ from separatrix.tasks.index_lookup import IndexLookup
 
 def several(seed: int, heads: int) -> Instance:
     """One head shared out among several: each has its own temperature and noise, and some shares are negative."""
-    rng, made = np.random.default_rng((seed, heads, 79)), instance(seed)
+    return share_out(instance(seed), np.random.default_rng((seed, heads, 79)), heads)
+
+
+def share_out(made: Instance, rng: np.random.Generator, heads: int) -> Instance:
+    """A model of one head as one of several."""
     layer, t = made.model.arch.layers[0], dict(made.model.tensors)
     assert isinstance(layer, Attention)
     share = rng.dirichlet(np.ones(heads) * 3.0)

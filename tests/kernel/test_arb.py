@@ -22,9 +22,11 @@ from separatrix.kernel import Verdict, judge, separable
 from separatrix.kernel.arb import NAME, derive, second_opinion
 from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.case import Case
+from separatrix.kernel.judge import TRUSTED, WITH_ARB
 from separatrix.models.model import Model
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.match2 import Match2
+from separatrix.verify.provers import certify
 
 
 def case_of(model: Model, task: Task, n: int, semantics: Semantics = REAL) -> Case:
@@ -130,7 +132,9 @@ def submit(
     model: Model, task: Task, n: int, kind: str = "separable", engine: str = "arb", semantics: str = "real", **evidence
 ) -> Verdict:
     claim = Claim(task.name, task.parameters(), n, "incorrect" if "count" in kind else "correct", semantics)
-    certificate = Certificate(kind, claim, PROVED, task.source_sha256(), evidence, model=model.reference())
+    certificate = Certificate(
+        kind, claim, PROVED, task.source_sha256(), evidence, model=model.reference(), trusted=WITH_ARB
+    )
     return judge(certificate, model.arch, model.tensors, engine=engine)  # pyright: ignore[reportArgumentType]
 
 
@@ -144,6 +148,11 @@ def test_the_judge_falls_back_on_arb_and_says_so() -> None:
         assert fast.accepted == slow.accepted
         if fast.accepted:
             assert fast.trusted[-1] == slow.trusted[-1] == NAME
+            outcome = certify(made.model, made.task, made.n, method="separable")  # names what it needs, and only then
+            assert outcome.certificate is not None and outcome.certificate.trusted == WITH_ARB
+            silent = dataclasses.replace(outcome.certificate, trusted=TRUSTED)
+            unnamed = judge(silent, made.model.arch, made.model.tensors)
+            assert not unnamed.accepted and unnamed.exit_code == 1
             fallen += 1
         else:
             assert "least weighted margin" in fast.sentence and fast.exit_code == 1
@@ -155,6 +164,12 @@ def test_the_fast_engine_needs_no_arb_where_it_accepts() -> None:
     fast = submit(made.model, made.task, made.n, engine="fast")
     assert fast.accepted and NAME not in fast.trusted
     assert submit(made.model, made.task, made.n).trusted[-1] == NAME
+
+
+def test_certificates_that_need_no_arb_do_not_name_it() -> None:
+    made = lookup(np.random.default_rng(3), 0.0, 9.0)
+    outcome = certify(made.model, made.task, made.n, method="separable")
+    assert outcome.certificate is not None and outcome.certificate.trusted == TRUSTED
 
 
 def test_a_second_opinion_is_about_small_real_separable_claims() -> None:
@@ -170,9 +185,11 @@ def test_a_second_opinion_is_about_small_real_separable_claims() -> None:
     def rejects(_: Case) -> str:
         raise RejectedError("not proved")
 
-    assert derive("fast", "separable", rejects, case) == (check_separable(case), True)
+    assert derive("fast", "separable", rejects, case, named=True) == (check_separable(case), True)
     with pytest.raises(RejectedError, match="not proved"):
-        derive("fast", "separable", rejects, case_of(build(large, 64), large, 64))
+        derive("fast", "separable", rejects, case)
+    with pytest.raises(RejectedError, match="not proved"):
+        derive("fast", "separable", rejects, case_of(build(large, 64), large, 64), named=True)
     with pytest.raises(RejectedError, match="not proved"):
         derive("fast", "exhaustive", rejects, case)
 

@@ -13,7 +13,7 @@ from core.reference import Mixed, arb_right, worst
 from kernel.heads_cases import OneCell, anyhow, cases, several, split_case
 from separatrix.core.arch import FeedForward
 from separatrix.core.errors import SeparatrixError
-from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.semantics import REAL
 from separatrix.kernel import judge
 from separatrix.learn import one_layer, train
 from separatrix.models.evaluate import evaluate
@@ -21,8 +21,9 @@ from separatrix.models.model import Model
 from separatrix.tasks import registry
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.verify.provers import certify
+from separatrix.verify.provers.head_cells import Bench, pieces
 from separatrix.verify.provers.head_search import Pairs, descend, single_minima
-from separatrix.verify.provers.heads import Tally, _pieces, decide_cells
+from separatrix.verify.provers.survey import Survey, survey
 
 CLEAR = 1e-6
 
@@ -34,17 +35,18 @@ def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry._entries, "test-one-cell", OneCell)
 
 
-def check_failures(model: Model, task: IndexLookup, n: int, tally: Tally) -> None:
+def check_failures(model: Model, task: IndexLookup, n: int, tally: Survey) -> None:
     """Each of them is a legal input on which the model errs, one a refuted cell."""
     seen = set()
-    for failure in tally.worst:
+    failures = tally.refutations()
+    for failure in failures:
         assert task.domain(n).contains(failure.tokens)
         label = int(task.answer(failure.tokens[None])[0, 0])
         logits = evaluate(model, failure.tokens[None], queries=[failure.query])[0, 0]
-        assert logits[label] - np.delete(logits, label).max() <= failure.margin + 1e-9 <= 1e-9
+        assert logits[label] - np.delete(logits, label).max() <= failure.found + 1e-9 <= 1e-9
         seen.add((int(failure.tokens[-1]), label))
-    assert len(seen) == len(tally.worst) == tally.refuted
-    assert tally.worst == sorted(tally.worst, key=lambda failure: failure.margin)
+    assert len(seen) == len(failures) == tally.refuted
+    assert failures == sorted(failures, key=lambda failure: failure.found)
 
 
 def test_verdicts_agree_with_enumeration() -> None:
@@ -70,7 +72,7 @@ def test_verdicts_agree_with_enumeration() -> None:
 def test_small_trained_models_are_decided(heads: int) -> None:
     task, n = IndexLookup(4), 8
     made = train(task, n, one_layer(task, n, 16, heads), seed=0, steps=200, learning_rate=1e-2)
-    tally = decide_cells(made.model, task, n)
+    tally = survey(made.model, task, n)
     assert tally.cells == 32 and tally.undecided == 0 and tally.proved + tally.refuted == 32
     check_failures(made.model, task, n, tally)
     outcome = certify(made.model, task, n, method="heads")
@@ -82,7 +84,7 @@ def test_small_trained_models_are_decided(heads: int) -> None:
 def test_early_in_training_most_cells_fail_and_all_are_decided() -> None:
     task, n = IndexLookup(4), 8
     made = train(task, n, one_layer(task, n, 16, 4), seed=1, steps=60, learning_rate=1e-2)
-    tally = decide_cells(made.model, task, n)
+    tally = survey(made.model, task, n)
     assert tally.undecided == 0 and tally.refuted >= 5
     check_failures(made.model, task, n, tally)
 
@@ -93,7 +95,7 @@ def test_larger_trained_models_are_decided(n: int, heads: int, width: int, steps
     task = IndexLookup(4)
     for seed in range(2):
         made = train(task, n, one_layer(task, n, width, heads), seed=seed, steps=steps, learning_rate=1e-2)
-        tally = decide_cells(made.model, task, n, time_limit=120.0)
+        tally = survey(made.model, task, n, seconds=120.0)
         assert tally.cells == 4 * n and tally.undecided == 0
         check_failures(made.model, task, n, tally)
 
@@ -101,17 +103,17 @@ def test_larger_trained_models_are_decided(n: int, heads: int, width: int, steps
 def test_cells_agree_with_the_verdict_on_the_whole() -> None:
     for seed in (1, 4, 7, 9, 13):
         made = anyhow(seed, 2)
-        tally = decide_cells(made.model, made.task, made.n, time_limit=2.0)
+        tally = survey(made.model, made.task, made.n, seconds=2.0)
         margin, _, _ = worst(made.model, made.task, made.n)
         assert tally.proved + tally.refuted + tally.undecided == tally.cells == made.n * made.task.outputs().k
         assert (tally.refuted > 0) == (margin < 0) or tally.undecided
-        if tally.worst:
-            assert tally.worst[0].margin == pytest.approx(margin, rel=0.9)
+        if tally.refuted:
+            assert tally.refutations()[0].found == pytest.approx(margin, rel=0.9)
 
 
 def test_a_time_limit_leaves_cells_undecided() -> None:
     model, task, n = split_case()
-    whole, hurried = decide_cells(model, task, n), decide_cells(model, task, n, time_limit=0.0)
+    whole, hurried = survey(model, task, n), survey(model, task, n, seconds=0.0)
     assert (whole.proved, whole.undecided) == (1, 0) and (hurried.proved, hurried.undecided) == (0, 1)
 
 
@@ -127,8 +129,6 @@ def test_one_head_is_left_to_the_separable_prover() -> None:
 def test_what_it_does_not_decide_is_unknown() -> None:
     made = several(0, 2)
     arch = made.model.arch
-    outcome = certify(made.model, made.task, made.n, Semantics.parse("fp32"), method="heads")
-    assert outcome.verdict == "unknown" and outcome.certificate is None
     masked = dataclasses.replace(arch, layers=(dataclasses.replace(arch.layers[0], mask="causal"),))
     assert certify(Model(masked, made.model.tensors), made.task, made.n, method="heads").verdict == "unknown"
     hidden = {"layers.1.in": (arch.width, 2), "layers.1.in_bias": (2,), "layers.1.out": (2, arch.width)}
@@ -137,17 +137,18 @@ def test_what_it_does_not_decide_is_unknown() -> None:
     tensors = dict(made.model.tensors) | {name: np.zeros(shape) for name, shape in hidden.items()}
     assert certify(Model(deep, tensors), made.task, made.n, method="heads").verdict == "unknown"
     with pytest.raises(SeparatrixError):
-        decide_cells(Model(deep, tensors), made.task, made.n)
+        survey(Model(deep, tensors), made.task, made.n)
     with pytest.raises(SeparatrixError):
-        decide_cells(made.model, IndexLookup(7), 3)
+        survey(made.model, IndexLookup(7), 3)
 
 
 def test_single_minima_and_descent_are_attained() -> None:
     """Each is the value of the input that comes with it, and no random input is below a single minimum."""
     rng = np.random.default_rng(1)
     for made in cases(range(12)):
-        for _, view in _pieces(made.model, made.task, made.n):
-            pairs = Pairs.of(view)
+        bench = Bench(made.model, made.task, made.n, REAL)
+        for piece in pieces(made.model, made.task, made.n):
+            pairs = Pairs.of(bench.board(piece))
             least, choice = single_minima(pairs)
             n, d = pairs.sums(choice)
             own = (n / d)[:, np.arange(least.shape[1]), np.arange(least.shape[1])]
@@ -164,6 +165,6 @@ def test_the_prover_stops_in_time() -> None:
     """A model whose margin is a hair above zero somewhere: undecided or decided, but soon."""
     made = anyhow(87, 3)
     start = time.perf_counter()
-    decide_cells(made.model, made.task, made.n, time_limit=1.0)
+    survey(made.model, made.task, made.n, seconds=1.0)
     assert certify(made.model, made.task, made.n, REAL, "heads").verdict in ("refuted", "unknown")
     assert time.perf_counter() - start < 20.0

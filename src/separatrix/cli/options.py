@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -94,17 +95,23 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def telling(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A spinner with a running clock on stderr that shows what is being done; silent with --json or without a tty."""
+    """A bar or spinner with a clock on stderr that shows what is being done; silent with --json or without a tty."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        job = progress.add_task("starting")
-        yield lambda text: progress.update(job, description=text)
+        job = progress.add_task("starting", total=None)
+
+        def tell(text: str) -> None:
+            share = re.match(r"([0-9,]+) of ([0-9,]+) ", text)  # "17 of 1,024 cells": the bar knows how far it is
+            done, total = (float(part.replace(",", "")) for part in share.groups()) if share else (None, None)
+            progress.update(job, description=text, completed=done, total=total)
+
+        yield tell
 
 
 def lines(texts: Iterable[str]) -> None:

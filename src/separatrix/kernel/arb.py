@@ -2,7 +2,8 @@
 
 It shares the task's cells and inputs with the float64 engine, and no numeric code. What 64 bits leave undecided is
 evaluated again with twice as many, up to 512. Slow, and in real semantics only. Where float64 balls reject a small
-`separable` certificate, it is asked as well: a margin below their radius may still be positive.
+`separable` certificate that names Arb among what is trusted, it is asked as well: a margin below their radius may still
+be positive.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ MOST_INPUTS = 2**16
 NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank")
 
 
-def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case) -> tuple[str, bool]:
-    """(the claim in a sentence, whether it rests on Arb), or an error; `fast` is the kind's float64 checker."""
+def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case, named: bool = False) -> tuple[str, bool]:
+    """(the claim in a sentence, whether it rests on Arb), or an error; `fast` is the kind's float64 checker.
+
+    named: whether the certificate says that Arb is trusted, without which the fast engine does not ask it.
+    """
     if engine not in ("fast", "arb"):
         raise InputError(f"engine {engine!r} is none of fast, arb")
     if engine == "arb":
@@ -43,7 +47,7 @@ def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case) -
             raise
         return _check(kind, case), True  # sigmoids, or numbers too long to be exact
     except RejectedError:
-        sentence = second_opinion(kind, case)
+        sentence = second_opinion(kind, case) if named else None
         if sentence is None:
             raise
         return sentence, True

@@ -2,7 +2,8 @@
 
 A slot is a position of the input, or the model's blank. The score and the logits of (slot, symbol) are those of the
 slot plus those of the symbol; the query's own token is a symbol that its position must hold, and the blank holds a
-symbol that adds exactly nothing. So a cell is, for every slot, a list of columns. Everything comes from the weights.
+symbol that adds exactly nothing. So a cell is, for every slot, a list of columns, and a constraint that ties some slots
+together (see `head_words`). Everything comes from the weights.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import numpy as np
 from separatrix.core.arch import Arch, Attention, Table
 from separatrix.core.domain import CellGroup, Sequence
 from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.semantics import FloatSpec
 from separatrix.kernel.balls import Ball, exp
+from separatrix.kernel.head_loss import Budget, Loss
+from separatrix.kernel.head_words import Words
 
 MOST_HEADS = 10
 FAR = 600.0  # largest exponent
@@ -28,7 +32,8 @@ class Heads:
 
     token (V, d), slot (J, d): embeddings; the blank, if any, is the last slot. query, key (H, d, m). logits (H, d, k):
     W_V W_O W_R of each head. skip (d, k): W_R where the layer has a residual, else None. bias (k,).
-    token_logits (H, V, k), slot_logits (H, J, k): what a head adds to the logits at weight 1.
+    token_logits (H, V, k), slot_logits (H, J, k): what a head adds to the logits at weight 1. budget: the roundings of
+    a floating-point format, None for exact arithmetic.
     """
 
     token: Ball
@@ -41,9 +46,10 @@ class Heads:
     positions: int
     token_logits: Ball
     slot_logits: Ball
+    budget: Budget | None = None
 
     @classmethod
-    def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int) -> Heads:
+    def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, spec: FloatSpec | None = None) -> Heads:
         """Reads a model of one unmasked attention layer; UnknownError for any other."""
         layer = arch.layers[0]
         if len(arch.layers) != 1 or not isinstance(layer, Attention) or layer.heads > MOST_HEADS:
@@ -52,8 +58,8 @@ class Heads:
             raise UnknownError("the heads check needs a token table and an argmax read-out")
         if arch.first.positions not in (0, positions):
             raise UnknownError(f"the model has {arch.first.positions} positions, the task {positions}")
-        if layer.mask != "none":
-            raise UnknownError("the heads check handles unmasked attention only")
+        if (layer.mask, layer.norm, layer.weights) != ("none", "none", "softmax"):
+            raise UnknownError("the heads check handles unmasked softmax attention without a norm only")
         query, key, value, output = (
             Ball.exact(tensors[f"layers.0.{name}"]) for name in ("query", "key", "value", "output")
         )
@@ -73,6 +79,7 @@ class Heads:
             positions=positions,
             token_logits=token @ logits,
             slot_logits=slot @ logits,
+            budget=None if spec is None else Budget.of(arch, tensors, positions, spec),
         )
 
     @property
@@ -88,7 +95,8 @@ class View:
     at (C, J, W): the columns that cell c allows in slot j, the first repeated where there are fewer than W.
     symbols (S,): the token ids of the columns; the last column is the blank's, id -1.
     low, high (H, J, S): intervals of e^(score - shift), one shift a head, low >= 0.
-    symbol_logits (H, S, k), slot_logits (H, J, k). constant (k,): bias and residual. labels (C,).
+    symbol_logits (H, S, k), slot_logits (H, J, k). constant (k,): bias and residual. labels (C,). words: None where
+    cells are products. loss: what floating point may take, None for exact arithmetic.
     """
 
     at: np.ndarray
@@ -99,14 +107,14 @@ class View:
     slot_logits: Ball
     constant: Ball
     labels: np.ndarray
+    words: Words | None = None
+    loss: Loss | None = None
 
     @classmethod
     def of(cls, heads: Heads, group: CellGroup, domain: Sequence) -> View:
-        """The view of a group of product cells; RejectedError or UnknownError for anything else."""
+        """The view of a group of cells; RejectedError or UnknownError for what is none."""
         if not isinstance(group.token, int) or group.labels is None:
             raise RejectedError("a cell of this task has no single symbol at its query, or no label")
-        if group.constraint.kind != "product":
-            raise UnknownError("the heads check needs product cells")
         if len(group.labels) and not 0 <= group.labels.min() <= group.labels.max() < len(heads.bias.mid):
             raise RejectedError("a cell's answer is none of the outputs")
         where = domain.alphabets if group.background is None else group.background
@@ -123,6 +131,10 @@ class View:
         shift = allowed.min(axis=3).max(axis=2).min(axis=1)  # makes every D_h at least about 1
         shift = np.maximum(shift, allowed.max(axis=(1, 2, 3)) - FAR)
         e = exp(score - Ball.exact(np.broadcast_to(shift[:, None, None], score.mid.shape)))
+        words = None
+        if group.constraint.kind != "product":
+            words = Words.of(group, where, symbols[:-1], at)
+        loss = None if heads.budget is None else Loss.of(heads.budget, group, symbols[:-1], score, at)
         values, constant = heads.token_logits[:, symbols], heads.bias
         if heads.skip is not None:
             constant = constant + (x @ heads.skip)[0]
@@ -135,6 +147,8 @@ class View:
             slot_logits=heads.slot_logits,
             constant=constant,
             labels=group.labels,
+            words=words,
+            loss=loss,
         )
 
     def exponentials(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,11 @@ cell by the values of the denominators D_h, in preorder, and a way to prove each
     -1       every head alone: N_h - tau_h D_h >= 0 for all h, and sum_h tau_h + const > 0;
     -2       the corners of the box of all 1/D_h (see `vertices`), with sum_h tau_h + const >= 0;
     -3       the same, with multipliers for the box.
-`split` (inner nodes,), `tau` (leaves, H), `plus` and `minus` (leaves -3, 2, H) are read in the same order. The kernel
-derives all boxes, from ranges of the D_h that it computes: no bound is taken from the certificate.
+`split` (inner nodes,), `tau` (leaves, H), `plus` and `minus` (leaves -3, 2, H) are read in the same order. Where words
+are distinct there may be dual prices of the classes (see `constraints`): `priced` and `prices`, one row for each (leaf,
+corner) that needs them, and `ranged` and `spans` (cells, 2 H, classes), for the least and greatest D_h of these cells.
+The kernel derives all boxes, from ranges of the D_h that it computes: no bound is taken from
+the certificate. In a floating-point format the same sums are taken of smaller margins (see `head_loss`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy as np
 from separatrix.core.arch import Arch, Table
 from separatrix.core.domain import CellGroup, Labels, PointerSets
 from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.core.semantics import FloatSpec
 from separatrix.core.task import Task
 from separatrix.kernel.balls import sum_high, sum_low
 from separatrix.kernel.case import Case
@@ -35,17 +39,15 @@ LARGEST = 2.0**1000  # of tau, so that exact sums do not overflow
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
     case.fields()
-    if case.semantics.spec is not None:
-        raise UnknownError("the heads check is in real arithmetic only")
     task, n = case.task, case.n
-    heads = read_model(task, n, case.model(), case.tensors)
+    heads = read_model(task, n, case.model(), case.tensors, case.semantics.spec)
     trees = Trees.of(case.arrays, heads.count, len(heads.slot.mid) * task.domain(n).vocabulary)
     cells = 0
     for group in groups(task, n):
         cells += len(group)
         with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
             view = View.of(heads, group, task.domain(n))
-            bad = np.argwhere(~proved(view, trees))
+            bad = np.argwhere(~(margins_low(view, trees) > 0))
         if len(bad):
             cell, rival = bad[0]
             rival += rival >= view.labels[cell]
@@ -56,22 +58,24 @@ def check_case(case: Case) -> str:
     if not cells:
         raise RejectedError("the task has no cells at this length")
     trees.close()
-    return f"the model answers {case.where} right on every input ({cells} cells, real arithmetic)"
+    return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic)"
 
 
-def read_model(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray]) -> Heads:
+def read_model(
+    task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], spec: FloatSpec | None = None
+) -> Heads:
     """The heads, once task and model fit each other; RejectedError or UnknownError otherwise."""
     domain, outputs = task.domain(n), task.outputs()
     if isinstance(arch.first, Table) and domain.vocabulary != arch.first.vocabulary:
         raise RejectedError(f"the model knows {arch.first.vocabulary} tokens, the task {domain.vocabulary}")
-    if domain.constraint.kind != "product" or domain.reals is not None or domain.lengths:
-        raise UnknownError("the heads check needs a product domain of symbols and one length")
+    if domain.reals is not None or domain.lengths:
+        raise UnknownError("the heads check needs a domain of symbols and one length")
     if any(isinstance(alphabet, PointerSets) for alphabet in domain.alphabets):
         raise UnknownError("the heads check needs one symbol a token")
     if not isinstance(outputs, Labels) or outputs.k != arch.readout.outputs:
         raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
     with np.errstate(all="ignore"):
-        return Heads.of(arch, tensors, domain.positions)
+        return Heads.of(arch, tensors, domain.positions, spec)
 
 
 def groups(task: Task, n: int) -> Iterator[CellGroup]:
@@ -96,14 +100,18 @@ class Trees:
     tau: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
-    at: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # next node, split, leaf, leaf with multipliers
+    priced: np.ndarray | None = None
+    prices: np.ndarray | None = None
+    ranged: np.ndarray | None = None
+    spans: np.ndarray | None = None
+    at: list[int] = field(default_factory=lambda: [0] * 5)  # next node, split, leaf, leaf with multipliers, cell
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], heads: int, terms: int) -> Trees:
         """Checks names, types, shapes and numbers; `terms` bounds the terms of one separable sum."""
         names = ("node", "split", "tau", "plus", "minus")
-        if set(arrays) != set(names):
-            raise InputError(f"the arrays of this kind of certificate are {', '.join(names)}")
+        if set(arrays) - {"priced", "prices", "ranged", "spans"} != set(names):
+            raise InputError(f"the arrays of this kind of certificate are {', '.join(names)}, and prices")
         node = arrays["node"]
         if node.dtype != np.int64 or node.ndim != 1 or ((node < MULTIPLIERS) | (node >= heads)).any():
             raise InputError("array node holds something that is neither a head nor a kind of leaf")
@@ -119,10 +127,23 @@ class Trees:
             raise RejectedError("a number in array tau is too large for its sums")
         if leaves * terms * 2**heads > MOST_WORK:
             raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
-        return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"])
+        prices = _prices(arrays, "priced", "prices", leaves * 2**heads, ())
+        spans = _prices(arrays, "ranged", "spans", MOST_WORK, (2 * heads,))
+        return cls(node, arrays["split"], arrays["tau"], arrays["plus"], arrays["minus"], *prices, *spans)
 
-    def take(self, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[int, np.ndarray, int, np.ndarray, np.ndarray]]:
-        """The leaves of the next tree: kind, tau, number of its multipliers, and the box derived from the root's."""
+    def prices_of(self, leaves: np.ndarray, heads: int) -> np.ndarray | None:
+        """(L, 2^H, classes) of these leaves; None where none has any."""
+        return _rows(self.priced, self.prices, leaves[:, None] * 2**heads + np.arange(2**heads))
+
+    def spans_of(self, cells: int) -> np.ndarray | None:
+        """(cells, 2 H, classes) of the next cells; None where none has any."""
+        self.at[4] += cells
+        return _rows(self.ranged, self.spans, np.arange(self.at[4] - cells, self.at[4]))
+
+    def take(
+        self, low: np.ndarray, high: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray, int, np.ndarray, np.ndarray]]:
+        """The leaves of the next tree: kind, number, tau, number of its multipliers, its box (from the root's)."""
         boxes = [(low, high)]
         while boxes:
             a, b = boxes.pop()
@@ -131,7 +152,7 @@ class Trees:
             kind = int(self.node[self.at[0]])
             self.at[0] += 1
             if kind < 0:
-                yield kind, self.tau[self.at[2]], self.at[3], a, b
+                yield kind, self.at[2], self.tau[self.at[2]], self.at[3], a, b
                 self.at[2] += 1
                 self.at[3] += kind == MULTIPLIERS
                 continue
@@ -147,47 +168,111 @@ class Trees:
         """RejectedError where something is left over."""
         if self.at[0] != len(self.node):
             raise RejectedError("the certificate goes on after the last cell")
+        if self.ranged is not None and self.ranged[-1] >= self.at[4]:
+            raise RejectedError("the certificate has prices of cells that the task does not have")
 
 
-def proved(view: View, trees: Trees) -> np.ndarray:
-    """(cells, k - 1) whether the next trees prove that the label beats each other answer, for a whole group."""
+def _prices(
+    arrays: Mapping[str, np.ndarray], names: str, rows: str, most: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Increasing numbers below `most`, and for each an array of `shape` and classes; InputError for anything else."""
+    if (names in arrays) != (rows in arrays):
+        raise InputError(f"array {names} or {rows} stands alone")
+    if names not in arrays:
+        return None, None
+    numbers, prices = arrays[names], arrays[rows]
+    if numbers.dtype != np.int64 or numbers.ndim != 1 or not len(numbers) or (np.diff(numbers) <= 0).any():
+        raise InputError(f"array {names} does not hold increasing numbers")
+    if numbers[0] < 0 or numbers[-1] >= most:
+        raise RejectedError("the certificate has prices of leaves or corners that it does not have")
+    if prices.dtype != np.float64 or prices.ndim != 2 + len(shape) or prices.shape[:-1] != (len(numbers), *shape):
+        raise InputError(f"array {rows} does not hold one price a class for each of {len(numbers)} numbers")
+    if not (np.abs(prices) <= LARGEST).all():
+        raise InputError(f"array {rows} holds a number that is too large, or none")
+    return numbers, prices
+
+
+def _rows(names: np.ndarray | None, rows: np.ndarray | None, wanted: np.ndarray) -> np.ndarray | None:
+    """The rows with the names `wanted`, 0 where there is none; None where there is none at all."""
+    if names is None or rows is None or not wanted.size:
+        return None
+    at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+    has = (names[at] == wanted).reshape(*wanted.shape, *(1,) * (rows.ndim - 1))
+    return np.where(has, rows[at], 0.0) if has.any() else None
+
+
+def margins_low(view: View, trees: Trees) -> np.ndarray:
+    """(cells, k - 1) floats below logit[label] - logit[other] on every input of each cell, by the next trees.
+
+    A positive number proves that the label beats that answer; -inf says that the tree proves nothing.
+    """
     cells, answers = len(view.labels), view.constant.mid.shape[0]
-    low, high = ranges(view)
-    constant = np.stack([(view.constant[[label] * answers] - view.constant).low for label in view.labels])
-    rows: list[tuple[int, int, int, int]] = []  # cell, rival, kind, number of the multipliers
+    spans = trees.spans_of(cells)
+    low, high = ranges(view, spans)
+    heads = low.shape[1]
+    constant = _constants(view)
+    rows: list[tuple[int, int, int, int, int]] = []  # cell, rival, kind, number of the leaf, and of its multipliers
     taus, lows, highs, sums = [], [], [], []
     for cell in range(cells):
         for rival in (r for r in range(answers) if r != view.labels[cell]):
-            for kind, tau, number, a, b in trees.take(low[cell], high[cell]):
-                rows.append((cell, rival, kind, number if kind == MULTIPLIERS else -1))
+            for kind, leaf, tau, number, a, b in trees.take(low[cell], high[cell]):
+                rows.append((cell, rival, kind, leaf, number if kind == MULTIPLIERS else -1))
                 taus.append(tau)
                 lows.append(a)
                 highs.append(b)
                 sums.append(_sum_rule(tau, float(constant[cell, rival]), kind == ALONE))
-    result = np.ones((cells, answers), dtype=bool)
+    result = np.full((cells, answers), np.inf)
     if rows:
-        cell, rival, kind, number = np.array(rows).T
-        plus, minus = np.zeros((2, len(rows), 2, low.shape[1]))
+        cell, rival, kind, leaf, number = np.array(rows).T
+        plus, minus = np.zeros((2, len(rows), 2, heads))
         plus[number >= 0], minus[number >= 0] = (array[number[number >= 0]] for array in (trees.plus, trees.minus))
-        leaves = Leaves(cell, rival, np.array(taus), np.array(lows), np.array(highs), plus, minus)
-        fine = np.array(sums)
-        alone = kind == ALONE
-        fine[alone] &= alone_low(view, leaves[alone]) >= 0
-        fine[~alone] &= corners_low(view, leaves[~alone]) > 0
-        np.logical_and.at(result, (cell, rival), fine)
+        prices = None if view.words is None else trees.prices_of(leaf, heads)
+        leaves = Leaves(cell, rival, np.array(taus), np.array(lows), np.array(highs), plus, minus, prices)
+        least, alone = np.array(sums), kind == ALONE
+        least[alone] = np.where(alone_low(view, leaves[alone]) >= 0, least[alone], -np.inf)
+        corner = corners_low(view, leaves[~alone])
+        least[~alone] = np.where(corner > 0, sum_low(np.stack([corner, least[~alone]])), -np.inf)
+        np.minimum.at(result, (cell, rival), least)
     others = np.arange(answers) != view.labels[:, None]
     return result[others].reshape(cells, answers - 1)
 
 
-def _sum_rule(tau: np.ndarray, constant: float, strictly: bool) -> bool:
-    """Whether sum tau + constant >= 0, or > 0; `fsum` rounds the exact sum once, so its sign is exact."""
+def proved(view: View, trees: Trees) -> np.ndarray:
+    """(cells, k - 1) whether the next trees prove that the label beats each other answer."""
+    return margins_low(view, trees) > 0
+
+
+def _constants(view: View) -> np.ndarray:
+    """(cells, k) floats below what the bias and the residual add to label - rival, as computed."""
+    answers = view.constant.mid.shape[0]
+    constant = np.stack([(view.constant[[label] * answers] - view.constant).low for label in view.labels])
+    if view.loss is not None:
+        rivals = np.arange(answers)
+        taken = np.stack([view.loss.taken_once(np.full(answers, label), rivals) for label in view.labels])
+        constant = np.nextafter(constant - taken, -np.inf)
+    return constant
+
+
+def _sum_rule(tau: np.ndarray, constant: float, strictly: bool) -> float:
+    """A float below sum tau + constant where that is >= 0, or > 0; -inf where it is not.
+
+    `fsum` rounds the exact sum once, so its sign is exact.
+    """
     if not abs(constant) <= LARGEST:
-        return False
+        return -math.inf
     total = math.fsum([*tau.tolist(), constant])
-    return total > 0 if strictly else total >= 0
+    if not (total > 0 if strictly else total >= 0):
+        return -math.inf
+    return math.nextafter(total, -math.inf) if total else 0.0
 
 
-def ranges(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """(cells, H) floats below and above every D_h on each cell."""
+def ranges(view: View, spans: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(cells, H) floats below and above every D_h on each cell; spans (cells, 2 H, classes): prices, any are sound."""
     low, high = view.exponentials(np.arange(len(view.labels)))
-    return sum_low(low.min(axis=3), axis=2), sum_high(high.max(axis=3), axis=2)
+    if view.words is None:
+        return sum_low(low.min(axis=3), axis=2), sum_high(high.max(axis=3), axis=2)
+    heads = low.shape[1]
+    prices = [None] * len(low) if spans is None else spans
+    both = [view.words.low(c, np.concatenate([low[c], -high[c]]), prices[c]) for c in range(len(low))]
+    both = np.array(both).reshape(len(low), 2 * heads)
+    return both[:, :heads], -both[:, heads:]

@@ -65,6 +65,7 @@ KINDS: dict[str, Kind] = {
     "first-layer-rank": Kind("needs", rank_bound.check),
 }
 TRUSTED = ("kernel", "core", "the task's file")
+WITH_ARB = (*TRUSTED, arb.NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def judge(
 ) -> Verdict:
     """Judges a certificate against the model that it is about (given by the caller, already matched by hash).
 
-    engine: `fast`, balls in float64; `arb`, the slow reference of `kernel.arb` (which the fast one falls back on).
+    engine: `fast`, balls in float64; `arb`, the slow reference of `kernel.arb`. The fast one falls back on it where the
+    certificate names it among what is trusted.
     """
     start = time.perf_counter()
     try:
@@ -122,7 +124,7 @@ def judge(
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
     except MemoryError:
         return Verdict(False, "more memory is needed than there is", None, (), 3, time.perf_counter() - start)
-    trusted = (*TRUSTED, arb.NAME) if slow else TRUSTED
+    trusted = WITH_ARB if slow else TRUSTED
     return Verdict(True, sentence, guarantee, trusted, 0, time.perf_counter() - start)
 
 
@@ -139,8 +141,8 @@ def _check(
         raise InputError("the claim must give every parameter of the task")
     if certificate.task_sha256 != task.source_sha256():
         raise RejectedError(f"task {claim.task} is not defined as when the certificate was written")
-    if certificate.trusted != TRUSTED:
-        raise RejectedError(f"trusted must read {', '.join(TRUSTED)}")
+    if certificate.trusted not in (TRUSTED, WITH_ARB):
+        raise RejectedError(f"trusted must read {', '.join(TRUSTED)}, and {arb.NAME} where it is needed")
     if certificate.kind not in KINDS:
         raise InputError(f"certificate kind {certificate.kind!r} is not known; known: {', '.join(KINDS)}")
     kind = KINDS[certificate.kind]
@@ -161,4 +163,4 @@ def _check(
     case = Case(
         task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {}, progress
     )
-    return arb.derive(engine, certificate.kind, kind.check, case)
+    return arb.derive(engine, certificate.kind, kind.check, case, certificate.trusted == WITH_ARB)

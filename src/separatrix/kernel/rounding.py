@@ -38,8 +38,12 @@ class Rounding:
     logit_sizes: np.ndarray  # (d, k) |W_V| |W_O| |W_R|: absolute path products
 
     @classmethod
-    def of(cls, layer: Layer, spec: FloatSpec) -> Rounding:
-        """Counts roundings along the longest paths; RejectedError where the format overflows."""
+    def of(cls, layer: Layer, spec: FloatSpec, stacked: np.ndarray | None = None) -> Rounding:
+        """Counts roundings along the longest paths; RejectedError where the format overflows.
+
+        stacked (H, dv, d): W_O of all heads, where the layer is one of several whose outputs are added: at once, over
+        all H dv products, or head by head.
+        """
         u, least = spec.unit, spec.least
         unit = (u + u * u) * SAFE
         weights = len(layer.position.mid) + (layer.blank is not None)
@@ -48,13 +52,16 @@ class Rounding:
         def product(part: Ball) -> int:  # weight at rest, multiplication, sum (exact zeros round nothing)
             return 2 + min(spec.depth(len(part.mid)), max(0, _column_terms(part.mid) - 1))
 
+        heads, joined = 1, product(layer.output)
+        if stacked is not None:
+            heads, own, _ = stacked.shape
+            depth = max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))
+            joined = 2 + min(depth, max(0, _column_terms(stacked.reshape(heads * own, -1)) - 1))
         width = layer.query.mid.shape[1]
         score = (
             2 + product(layer.query) + 2 + product(layer.key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
         )
-        path = (
-            2 + product(layer.value) + 2 + spec.depth(weights) + product(layer.output) + 1 + product(layer.readout) + 2
-        )
+        path = 2 + product(layer.value) + 2 + spec.depth(weights) + joined + 1 + product(layer.readout) + 2
         x = np.abs(layer.token.mid).max(axis=0) + np.abs(layer.position.mid).max(axis=0)
         if layer.blank is not None:
             x = np.maximum(x, np.abs(layer.blank.mid[0]))
@@ -64,7 +71,7 @@ class Rounding:
         logits = out @ wr + np.abs(layer.bias.mid)
         numbers = (x, wq, wk, wv, wo, wr, q, k, weights * v, out, logits, q * k)
         biggest = max(float(a.max()) for a in numbers) + abs(layer.scale)
-        if 8.0 * max(biggest, float(q @ k) * max(1.0, abs(layer.scale)), float(weights)) > spec.greatest:
+        if 8.0 * heads * max(biggest, float(q @ k) * max(1.0, abs(layer.scale)), float(weights)) > spec.greatest:
             raise RejectedError("a number of this model may overflow in this floating-point format")
         exact = _scores_are_exact(layer, spec)
 

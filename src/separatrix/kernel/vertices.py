@@ -28,7 +28,8 @@ class Leaves:
     """L boxes of (cell, label, rival) with their multipliers.
 
     cell, rival (L,). tau (L, H). low, high (L, H): the box of the D_h. plus, minus (L, 2, H): p and m where w_h is
-    1/high (0) and where it is 1/low (1).
+    1/high (0) and where it is 1/low (1). prices (L, rows, classes) or None: for distinct words, one row a corner, or a
+    head where each is taken alone.
     """
 
     cell: np.ndarray
@@ -38,10 +39,11 @@ class Leaves:
     high: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
+    prices: np.ndarray | None = None
 
     def __getitem__(self, index: slice | np.ndarray) -> Leaves:
-        parts = (self.cell, self.rival, self.tau, self.low, self.high, self.plus, self.minus)
-        return Leaves(*(part[index] for part in parts))
+        parts = (self.cell, self.rival, self.tau, self.low, self.high, self.plus, self.minus, self.prices)
+        return Leaves(*(None if part is None else part[index] for part in parts))  # pyright: ignore
 
     def __len__(self) -> int:
         return len(self.cell)
@@ -51,9 +53,20 @@ def alone_low(view: View, leaves: Leaves) -> np.ndarray:
     """(L,) floats below the least of N_h - tau_h D_h over the cell and over h."""
     low = np.empty(len(leaves))
     for part in _chunks(len(leaves), view.low.shape[0] * view.at.shape[1] * view.at.shape[2]):
-        term, _, _ = _terms(view, leaves[part])
-        low[part] = (sum_low(term.min(axis=3), axis=2) - SPARE).min(axis=1)
+        some = leaves[part]
+        term, _, _ = _terms(view, some)
+        low[part] = (_sum_low(view, some, term) - SPARE).min(axis=1)
     return low
+
+
+def _sum_low(view: View, leaves: Leaves, terms: np.ndarray) -> np.ndarray:
+    """(L, rows) floats below the least sum of terms (L, rows, J, W) over the words of each leaf's cell."""
+    if view.words is None:
+        return sum_low(terms.min(axis=3), axis=2)
+    prices = [None] * len(leaves) if leaves.prices is None else leaves.prices[:, : terms.shape[1]]
+    return np.array(
+        [view.words.low(int(c), term, price) for c, term, price in zip(leaves.cell, terms, prices, strict=True)]
+    ).reshape(terms.shape[:2])
 
 
 def corners_low(view: View, leaves: Leaves) -> np.ndarray:
@@ -79,7 +92,7 @@ def corners_low(view: View, leaves: Leaves) -> np.ndarray:
             gain, cost = some.plus * some.low[:, None], some.minus * some.high[:, None]
             offset = ((gain - cost) - (gain + cost) * _slack(heads)).reshape(len(some), -1) @ pick.T
         corner = (pick @ both.reshape(len(some), 2 * heads, -1)).reshape(len(some), len(pick), slots, width)
-        parts = np.concatenate([corner.min(axis=3), offset[:, :, None]], axis=2)  # (L, 2^H, J + 1)
+        parts = np.stack([_sum_low(view, some, corner), offset], axis=2)  # (L, 2^H, 2)
         certain = np.all((some.low >= LEAST) & (some.low <= some.high), axis=1)
         low[part] = np.where(certain, (sum_low(parts, axis=2) - SPARE).min(axis=1), -np.inf)
     return low
@@ -101,6 +114,8 @@ def _terms(view: View, leaves: Leaves) -> tuple[np.ndarray, np.ndarray, np.ndarr
     at = view.at[leaves.cell].reshape(len(leaves), 1, -1)
     m = np.take_along_axis(symbol, np.broadcast_to(at, (len(leaves), symbol.shape[1], at.shape[2])), axis=2)
     m = m.reshape(*slot.shape, -1) + slot[:, :, :, None]
+    if view.loss is not None:
+        m = np.nextafter(m, -np.inf) - view.loss.taken(label, leaves.rival, view.at[leaves.cell])
     cells, of_cell = np.unique(leaves.cell, return_inverse=True)
     e_low, e_high = (e[of_cell] for e in view.exponentials(cells))
     term = np.where(m >= 0, e_low, e_high) * m

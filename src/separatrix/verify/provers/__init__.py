@@ -6,6 +6,7 @@ from separatrix.verify.provers import heads as heads
 from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import positional as positional
 from separatrix.verify.provers import separable as separable
-from separatrix.verify.provers.outcome import Outcome, certify, registry
+from separatrix.verify.provers.examine import Examination, answers, examine
+from separatrix.verify.provers.outcome import Outcome, certify, registry, within
 
-__all__ = ["Outcome", "certify", "registry"]
+__all__ = ["Examination", "Outcome", "answers", "certify", "examine", "registry", "within"]

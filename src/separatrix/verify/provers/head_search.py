@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from separatrix.kernel.head_tables import View
-from separatrix.kernel.heads import ranges
+from separatrix.verify.provers.head_tables import Board
+from separatrix.verify.provers.head_words import Words
 
 ROUNDS = 12  # of the descent
 STEPS = 100  # of Dinkelbach: few are taken unless a score range is enormous
@@ -23,7 +23,8 @@ CLEAR = 1e-10  # in units of the scale: smaller sums are neither proved nor refu
 class Pairs:
     """P pairs (cell, rival). e (P, H, J, W) exponentials, m = e u, constant (P,); low, high (P, H) ranges of D.
 
-    Logits are in units of `scale` (P,), the largest margin of a term: u and the constant are at most about 1.
+    Logits are in units of `scale` (P,), the largest margin of a term: u and the constant are at most about 1. In a
+    floating-point format u and the constant are what is left of them after rounding.
     """
 
     e: np.ndarray
@@ -34,36 +35,54 @@ class Pairs:
     cell: np.ndarray
     rival: np.ndarray
     scale: np.ndarray
+    words: Words | None = None
 
     @classmethod
-    def of(cls, view: View) -> Pairs:
-        """Every pair of a group, cells first."""
-        answers = view.constant.mid.shape[0]
-        cell, rival = np.divmod(np.arange(len(view.labels) * answers), answers)
-        keep = rival != view.labels[cell]
+    def of(cls, board: Board, wanted: np.ndarray | None = None) -> Pairs:
+        """Every pair of a group, cells first; those with `wanted` only."""
+        answers, labels = len(board.constant), board.labels
+        cell, rival = np.divmod(np.arange(len(labels) * answers), answers)
+        keep = rival != labels[cell]
         cell, rival = cell[keep], rival[keep]
-        label = view.labels[cell]
-        at = view.at[cell][:, None]  # (P, 1, J, W)
-        symbol = np.moveaxis(view.symbol_logits.mid, 2, 0)
-        slot = np.moveaxis(view.slot_logits.mid, 2, 0)
-        of_symbol, of_slot = symbol[label] - symbol[rival], slot[label] - slot[rival]
-        shape = (len(cell), of_symbol.shape[1], at.shape[2] * at.shape[3])
-        u = np.take_along_axis(of_symbol, np.broadcast_to(at.reshape(len(cell), 1, -1), shape), axis=2)
-        u = u.reshape(*shape[:2], *at.shape[2:]) + of_slot[:, :, :, None]
-        low, high = view.exponentials(np.arange(len(view.labels)))
-        e = ((low + high) / 2)[cell]
-        least, most = ranges(view)
-        constant = view.constant.mid[label] - view.constant.mid[rival]
+        if wanted is not None:
+            cell, rival = cell[wanted], rival[wanted]
+        label, at = labels[cell], board.at[cell]  # (P, J, W)
+
+        def spread(of_symbol: np.ndarray, of_slot: np.ndarray) -> np.ndarray:  # (P, H, S), (P, H, J)
+            flat = np.broadcast_to(at.reshape(len(at), 1, -1), (len(at), of_symbol.shape[1], at[0].size))
+            return np.take_along_axis(of_symbol, flat, axis=2).reshape(*of_slot.shape, -1) + of_slot[..., None]
+
+        symbol, slot = np.moveaxis(board.symbol, 2, 0), np.moveaxis(board.slot, 2, 0)
+        u = spread(symbol[label] - symbol[rival], slot[label] - slot[rival])
+        slots = np.arange(at.shape[1])[:, None]
+        cells, of_cell = np.unique(cell, return_inverse=True)
+        e, constant = board.own(cells)[of_cell], board.constant[label] - board.constant[rival]
+        if board.loss is not None:
+            grown, symbol, slot, once, underflow = board.loss
+            symbol, slot = np.moveaxis(symbol, 2, 0), np.moveaxis(slot, 2, 0)
+            size = spread(symbol[label] + symbol[rival], slot[label] + slot[rival])
+            u = u - grown[:, slots, at].transpose(1, 0, 2, 3) * size
+            constant = constant - once[label] - once[rival] - underflow
+        low, high = board.spans(cells)
         scale = np.abs(u).max(axis=(1, 2, 3), initial=1e-300) + np.abs(constant)
         u, constant = u / scale[:, None, None, None], constant / scale
-        return cls(e, e * u, constant, least[cell], most[cell], cell, rival, scale)
+        return cls(e, e * u, constant, low[of_cell], high[of_cell], cell, rival, scale, board.words)
 
     def __len__(self) -> int:
         return len(self.cell)
 
-    def __getitem__(self, index: np.ndarray) -> Pairs:
+    def __getitem__(self, index: np.ndarray | slice) -> Pairs:
         parts = (self.e, self.m, self.constant, self.low, self.high, self.cell, self.rival, self.scale)
-        return Pairs(*(part[index] for part in parts))
+        return Pairs(*[part[index] for part in parts], self.words)  # pyright: ignore[reportCallIssue]
+
+    def least(self, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(P, n) least sums of costs (P, n, J, W) over the words of each pair's cell, and their columns (P, n, J)."""
+        if self.words is None:
+            return cost.min(axis=3).sum(axis=2), cost.argmin(axis=3)
+        value, choice = np.empty(cost.shape[:2]), np.empty(cost.shape[:3], dtype=np.int64)
+        for pair, cell in enumerate(self.cell.tolist()):
+            value[pair], choice[pair] = self.words.least(cell, cost[pair])
+        return value, choice
 
     def negative(self) -> Pairs:
         """The same pairs with all margins negated."""
@@ -90,7 +109,7 @@ def single_minima(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     ratio, tau = np.full(pairs.low.shape, np.inf), pairs.m.sum(axis=(2, 3)) / pairs.e.sum(axis=(2, 3))
     inputs = np.zeros(pairs.e.shape[:3], dtype=np.int64)
     for _ in range(STEPS):
-        choice = (pairs.m - tau[:, :, None, None] * pairs.e).argmin(axis=3)[..., None]
+        choice = pairs.least(pairs.m - tau[:, :, None, None] * pairs.e)[1][..., None]
         n, d = (np.take_along_axis(part, choice, axis=3)[..., 0].sum(axis=2) for part in (pairs.m, pairs.e))
         better = n / d < ratio - hair / 10
         if not better.any():
@@ -120,7 +139,7 @@ def descend(pairs: Pairs, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weight = 1.0 / d
         step = np.einsum("pnh,phjw->pnjw", weight, pairs.m, optimize=True)
         step -= np.einsum("pnh,phjw->pnjw", weight * n / d, pairs.e, optimize=True)
-        choice = step.argmin(axis=3)
+        choice = pairs.least(step)[1]
     return best, where
 
 
@@ -136,18 +155,21 @@ def corner_minima(
 
     tau (P, H); w and shift (P, 2, H): the value at either end.
     """
-    heads = tau.shape[1]
-    corner = ends(heads)
-    pick = np.concatenate([corner == 0, corner == 1], axis=1).astype(np.float64)
-    p, _, j, width = pairs.e.shape
-    least, choice = np.empty((p, len(pick))), np.empty((p, len(pick), j), dtype=np.int64)
-    step = max(1, CHUNK // (len(pick) * j * width))
+    corners, (p, _, j, width) = 2 ** tau.shape[1], pairs.e.shape
+    least, choice = np.empty((p, corners)), np.empty((p, corners, j), dtype=np.int64)
+    step = max(1, CHUNK // (corners * j * width))
     for part in (slice(i, i + step) for i in range(0, p, step)):
-        term = pairs.m[part] - tau[part, :, None, None] * pairs.e[part]
-        both = w[part, :, :, None, None] * term[:, None]
-        if shift is not None:
-            both = both + shift[part, :, :, None, None] * pairs.e[part][:, None]
-        total = (pick @ both.reshape(len(both), 2 * heads, -1)).reshape(len(both), len(pick), j, width)
-        choice[part] = total.argmin(axis=3)
-        least[part] = total.min(axis=3).sum(axis=2)
+        total = corner_terms(pairs[part], tau[part], w[part], None if shift is None else shift[part])
+        least[part], choice[part] = pairs[part].least(total)
     return least, choice
+
+
+def corner_terms(pairs: Pairs, tau: np.ndarray, w: np.ndarray, shift: np.ndarray | None = None) -> np.ndarray:
+    """(P, 2^H, J, W) the terms of these sums."""
+    corner, heads = ends(tau.shape[1]), tau.shape[1]
+    pick = np.concatenate([corner == 0, corner == 1], axis=1).astype(np.float64)
+    term = pairs.m - tau[:, :, None, None] * pairs.e
+    both = w[:, :, :, None, None] * term[:, None]
+    if shift is not None:
+        both = both + shift[:, :, :, None, None] * pairs.e[:, None]
+    return (pick @ both.reshape(len(both), 2 * heads, -1)).reshape(len(both), len(pick), *term.shape[2:])

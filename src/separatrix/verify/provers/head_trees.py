@@ -7,12 +7,13 @@ and corner met so far is one linear constraint.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from separatrix.kernel.heads import CORNERS, MULTIPLIERS
-from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, ends
+from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, corner_terms, ends
 
 CUTS = 24  # new constraints a round
 KEPT = 300  # constraints that a new box starts with
@@ -30,27 +31,83 @@ class Tree:
     tau: list[np.ndarray] = field(default_factory=list)
     plus: list[np.ndarray] = field(default_factory=list)
     minus: list[np.ndarray] = field(default_factory=list)
+    prices: list[dict[int, np.ndarray]] = field(default_factory=list)  # one a leaf: by corner, or by head
 
     @classmethod
-    def leaf(cls, kind: int, tau: np.ndarray) -> Tree:
+    def leaf(cls, kind: int, tau: np.ndarray, prices: dict[int, np.ndarray] | None = None) -> Tree:
         """A tree of one leaf without multipliers."""
-        return cls([kind], tau=[tau])
+        return cls([kind], tau=[tau], prices=[prices or {}])
 
     def scaled(self, scale: float) -> Tree:
         """The tree in units of logits, from units of `scale`."""
-        parts = ([scale * row for row in rows] for rows in (self.tau, self.plus, self.minus))
-        return Tree(self.node, self.split, *parts)
+        tau, plus, minus = ([scale * row for row in rows] for rows in (self.tau, self.plus, self.minus))
+        prices = [{row: scale * price for row, price in of_leaf.items()} for of_leaf in self.prices]
+        return Tree(self.node, self.split, tau, plus, minus, prices)
 
 
-def arrays(trees: list[Tree], heads: int) -> dict[str, np.ndarray]:
-    """The certificate's arrays, from the trees of all pairs in order."""
+def arrays(
+    trees: list[Tree], heads: int, spans: list[tuple[int, np.ndarray | None]] | None = None
+) -> dict[str, np.ndarray]:
+    """The certificate's arrays, from the trees of all pairs in order.
+
+    spans: of pieces in order, the number of the first cell, and prices (C, 2 H, classes) or None.
+    """
 
     def rows(name: str, *shape: int) -> np.ndarray:
         return np.array([row for tree in trees for row in getattr(tree, name)], dtype=np.float64).reshape(-1, *shape)
 
     node = np.array([kind for tree in trees for kind in tree.node], dtype=np.int64)
     split, tau = rows("split").reshape(-1), rows("tau", heads)
-    return {"node": node, "split": split, "tau": tau, "plus": rows("plus", 2, heads), "minus": rows("minus", 2, heads)}
+    made = {"node": node, "split": split, "tau": tau, "plus": rows("plus", 2, heads), "minus": rows("minus", 2, heads)}
+    leaves = [of_leaf for tree in trees for of_leaf in tree.prices]
+    given = {leaf * 2**heads + row: price for leaf, own in enumerate(leaves) for row, price in sorted(own.items())}
+    if given:
+        width = max(map(len, given.values()))
+        prices = np.array([np.pad(price, (0, width - len(price))) for price in given.values()])
+        made |= {"priced": np.array(list(given)), "prices": prices}
+    ranged = [(first, price) for first, price in spans or [] if price is not None]
+    if ranged:
+        width = max(price.shape[2] for _, price in ranged)
+        made["ranged"] = np.concatenate([first + np.arange(len(price)) for first, price in ranged])
+        made["spans"] = np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, width - p.shape[2]))) for _, p in ranged])
+    return made
+
+
+def parted(made: Mapping[str, np.ndarray], heads: int) -> list[Tree]:
+    """Inverse of `arrays`, for arrays that were written by it."""
+    trees, at = [], [0, 0, 0]
+    given = dict(zip(made["priced"].tolist(), made["prices"], strict=True)) if "priced" in made else {}
+    by_leaf: dict[int, dict[int, np.ndarray]] = {}
+    for number, price in given.items():
+        by_leaf.setdefault(number // 2**heads, {})[number % 2**heads] = price
+    open_ = 0
+    for kind in made["node"].tolist():
+        if not open_:
+            trees.append(Tree())
+            open_ = 1
+        tree = trees[-1]
+        tree.node.append(kind)
+        if kind >= 0:
+            tree.split.append(float(made["split"][at[0]]))
+            at[0], open_ = at[0] + 1, open_ + 1
+            continue
+        tree.tau.append(made["tau"][at[1]])
+        tree.prices.append(by_leaf.get(at[1], {}))
+        at[1], open_ = at[1] + 1, open_ - 1
+        if kind == MULTIPLIERS:
+            tree.plus.append(made["plus"][at[2]])
+            tree.minus.append(made["minus"][at[2]])
+            at[2] += 1
+    return trees
+
+
+def prices_of(pair: Pairs, terms: np.ndarray, offset: np.ndarray | float = 0.0) -> dict[int, np.ndarray]:
+    """Prices, for one pair, of the rows of terms (B, J, W) whose sum is not found positive without them."""
+    words, cell = pair.words, int(pair.cell[0])
+    if words is None or words.constraint.kind != "distinct":
+        return {}
+    rows = np.flatnonzero(~(words.relaxed(cell, terms) + offset > CLEAR))
+    return dict(zip(rows.tolist(), words.prices(cell, terms[rows]), strict=True)) if len(rows) else {}
 
 
 @dataclass
@@ -62,6 +119,7 @@ class Cutter:
 
     pair: Pairs
     deadline: float
+    most: int = BOXES
     failing: np.ndarray | None = None
     boxes: int = 0
     worst: float = np.inf
@@ -81,7 +139,7 @@ class Cutter:
 
     def _cut(self, tree: Tree, low: np.ndarray, high: np.ndarray, guess: tuple[np.ndarray, ...]) -> bool:
         self.boxes += 1
-        if self.boxes > BOXES or time.perf_counter() > self.deadline:
+        if self.boxes > self.most or time.perf_counter() > self.deadline:
             return False
         root = self.boxes == 1
         proved, found = self._box(low, high, guess, root)
@@ -89,7 +147,11 @@ class Cutter:
             return False
         if proved:
             tau, plus, minus = found
+            w, shift = np.stack([1.0 / high, 1.0 / low]), minus - plus
+            terms = corner_terms(self.pair, tau[None], w[None], shift[None])[0]
+            offset = (plus * low - minus * high)[self.corner, np.arange(len(low))].sum(axis=1)
             tree.tau.append(tau)
+            tree.prices.append(prices_of(self.pair, terms, offset))
             if plus.any() or minus.any():
                 tree.node.append(MULTIPLIERS)
                 tree.plus.append(plus)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -38,6 +40,25 @@ class Outcome:
     seconds: float = 0.0
 
 
+_until: ContextVar[float | None] = ContextVar("until", default=None)  # a `perf_counter` time
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """Provers called inside stop their searches after so many seconds; None sets no limit but their own."""
+    token = _until.set(None if seconds is None else time.perf_counter() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def time_left(limit: float) -> float:
+    """Seconds that a search may still take: what `within` left, or else the prover's own `limit`."""
+    until = _until.get()
+    return limit if until is None else max(0.0, until - time.perf_counter())
+
+
 Prover = Callable[[Model, Task, int, Semantics, Progress], Outcome]
 registry: Registry[Prover] = Registry("prover")
 
@@ -47,11 +68,11 @@ def certify(
 ) -> Outcome:
     """Decides whether the model answers right on every input of length n.
 
-    `auto` tries the registered provers in order and returns the first verdict that is not unknown.
+    `auto` tries the registered provers, enumeration last, and returns the first verdict that is not unknown.
     """
     start = time.perf_counter()
     task.domain(n)
-    methods = list(registry) if method == "auto" else [method]
+    methods = sorted(registry, key="exhaustive".__eq__) if method == "auto" else [method]
     provers = [registry.get(name) for name in methods]
     reasons = []
     for name, prover in zip(methods, provers, strict=True):

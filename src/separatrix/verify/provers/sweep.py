@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from separatrix.core.arch import Attention
-from separatrix.core.domain import CellGroup
+from separatrix.core.domain import CellGroup, Sequence
 from separatrix.core.task import Task
 from separatrix.models.model import Model
 from separatrix.verify.provers.minimise import assign, least_word
@@ -49,19 +49,17 @@ def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
     Of the cells that `SECONDS` suffice for, and of none where one group is too large to be held.
     """
     found, cells, start = Found([], {}), 0, time.monotonic()
-    symbols = max((len(a) for a in {id(a): a for a in task.domain(n).alphabets}.values()), default=0)
-    if (
-        task.domain(n).positions * min(symbols, len(model.tensors["embed.token"])) * model.arch.readout.outputs
-        > MOST_TERMS
-    ):
-        return found
+    net, domain = Net.of(model, task.domain(n).positions), task.domain(n)
+    symbols = max((len(a) for a in {id(a): a for a in domain.alphabets}.values()), default=0)
+    large = domain.positions * min(symbols, len(net.token)) * model.arch.readout.outputs > MOST_TERMS
     for query in task.queries(n):
         sheet = None
         for group in task.cells(n, query) or ():
             if sheet is None or not sheet.is_of(group):
-                sheet = Sheet.of(model, task, n, group)
-            for value, tokens in _minimisers(sheet, group, cells, found.prices, slack):
-                found.candidates.append((value, tokens, query))
+                sheet = Sheet.of(net, domain, group)
+            if not large or sheet.is_light(group):
+                for value, tokens in _minimisers(sheet, group, cells, found.prices, slack):
+                    found.candidates.append((value, tokens, query))
             cells += len(group)
             if time.monotonic() - start > SECONDS:
                 break
@@ -72,58 +70,130 @@ def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """Weights and logit contributions of one query's token, for the symbols that a group allows.
+class Net:
+    """The weights, and what tokens (V, k), positions (T, k) and the blank (k,) add to the logits; `light`: no position
+    adds anything. seats: by background, which symbols stand where (see `Sheet`). memo: see `_of_light`.
+    """
 
-    e (T, S): exponentials of scores, the greatest 1 or below. values (T, S, k): what each adds to the logits, constants
-    included. e_single, singles (1 or 2,), (1 or 2, k): of the query's own token and the blank. allowed (T, S): none at
-    the query. kin: token, background and forced symbols of the groups that it is for.
+    token: np.ndarray
+    place: np.ndarray
+    blank: np.ndarray | None
+    score: np.ndarray  # (d, d): score(x, y) = x score y
+    readout: np.ndarray | None
+    bias: np.ndarray
+    of_token: np.ndarray
+    of_place: np.ndarray
+    of_blank: np.ndarray | None
+    light: bool
+    seats: dict[object, tuple[object, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]] = field(default_factory=dict)
+    memo: dict[bytes, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, positions: int) -> Net:
+        """In float64."""
+        t, layer = {name: tensor.astype(np.float64) for name, tensor in model.tensors.items()}, model.arch.layers[0]
+        assert isinstance(layer, Attention)
+        place = t.get("embed.position", np.zeros((positions, model.arch.width)))
+        logits = t["layers.0.value"][0] @ t["layers.0.output"][0] @ t["readout.weight"]
+        blank, of_place = t.get("embed.blank"), place @ logits
+        return cls(
+            token=t["embed.token"],
+            place=place,
+            blank=blank,
+            score=t["layers.0.query"][0] @ t["layers.0.key"][0].T * layer.scale,
+            readout=t["readout.weight"] if layer.residual else None,
+            bias=t["readout.bias"],
+            of_token=t["embed.token"] @ logits,
+            of_place=of_place,
+            of_blank=None if blank is None else blank @ logits,
+            light=not of_place.any(),
+        )
+
+    def seated(
+        self, domain: Sequence, group: CellGroup
+    ) -> tuple[object, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+        """What must stay alive for the key; the symbols used (S,); zones: (symbols allowed (S,), their positions)."""
+        where, token = group.background or domain.alphabets, group.token
+        alone = group.constraint.kind != "product" or len(where) == 1
+        key = (id(where), group.query, group.symbols.tobytes(), token if alone else None)
+        if key not in self.seats:
+            kinds: dict[int, list[int]] = {}
+            for j, alphabet in enumerate(where):
+                if j != group.query:
+                    kinds.setdefault(id(alphabet), []).append(j)
+            held = {name: np.asarray(where[places[0]]) for name, places in kinds.items()}
+            own = [] if key[-1] is None else [token]
+            used = np.unique(np.concatenate([*held.values(), group.symbols.reshape(-1), own])).astype(np.int64)
+            zones = [(np.isin(used, held[name]), np.array(places)) for name, places in kinds.items()]
+            if len(self.seats) > 64:
+                self.seats.clear()
+            self.seats[key] = where, used, zones
+        return self.seats[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Weights and logit contributions of one query's token, for the symbols `used` (S,) that a group allows.
+
+    e_place (T,), e_sign (S,): exponentials of scores, whose product is at most 1. of_sign (S, k): what a symbol adds to
+    the logits, constants included. e_single, singles (1 or 2,), (1 or 2, k): of the query's own token and the blank.
+    zones: (symbols allowed (S,), positions), without the query. kin: token, background and forced symbols of the groups
+    that it is for.
     """
 
     kin: tuple[object, ...]
+    net: Net
     used: np.ndarray
-    allowed: np.ndarray
-    e: np.ndarray
-    values: np.ndarray
+    zones: list[tuple[np.ndarray, np.ndarray]]
+    e_place: np.ndarray
+    e_sign: np.ndarray
+    of_sign: np.ndarray
     e_single: np.ndarray
     singles: np.ndarray
 
     @classmethod
-    def of(cls, model: Model, task: Task, n: int, group: CellGroup) -> Sheet:
+    def of(cls, net: Net, domain: Sequence, group: CellGroup) -> Sheet:
         """From the weights, in float64."""
-        t, layer, query = model.tensors, model.arch.layers[0], group.query
-        assert isinstance(layer, Attention)
-        domain, token = task.domain(n), t["embed.token"].astype(np.float64)
-        place = np.zeros((domain.positions, token.shape[1]))
-        if "embed.position" in t:
-            place = t["embed.position"].astype(np.float64)
-        readout = t["readout.weight"].astype(np.float64)
-        logits = t["layers.0.value"][0].astype(np.float64) @ t["layers.0.output"][0].astype(np.float64) @ readout
-        x = token[group.token] + place[query]
-        g = x @ t["layers.0.query"][0].astype(np.float64) @ t["layers.0.key"][0].astype(np.float64).T * layer.scale
-        const = t["readout.bias"] + (x @ readout if layer.residual else 0.0)
-        where = group.background or domain.alphabets
-        kinds = {id(a): np.asarray(a) for a in where}
-        used = np.unique(np.concatenate([*kinds.values(), group.symbols.reshape(-1), [group.token]])).astype(np.int64)
-        by_alphabet = {key: np.isin(used, a) for key, a in kinds.items()}
-        allowed = np.stack([by_alphabet[id(a)] for a in where])
-        allowed[query] = False
-        rows = np.stack([x] + ([t["embed.blank"].astype(np.float64)] if model.arch.blank else []))
-        scores, single = (place @ g)[:, None] + token[used] @ g, rows @ g
-        top = max(scores.max(), single.max())
-        values = (token[used] @ logits)[None] + (place @ logits)[:, None] + const
+        _, used, zones = net.seated(domain, group)
+        x = net.token[group.token] + net.place[group.query]
+        g, const = x @ net.score, net.bias + (0.0 if net.readout is None else x @ net.readout)
+        rows = x[None] if net.blank is None else np.stack([x, net.blank])
+        read = (net.of_token[group.token] + net.of_place[group.query])[None]
+        read = read if net.of_blank is None else np.concatenate([read, net.of_blank[None]])
+        sign, place, single = net.token[used] @ g, net.place @ g, rows @ g
+        top = float(sign.max(initial=0.0))
+        shift = max(float(place.max()), float(single.max()) - top)
         kin = (group.token, group.background, group.symbols.tobytes())
-        return cls(kin, used, allowed, np.exp(scores - top), values, np.exp(single - top), rows @ logits + const)
+        e_place, e_sign, e_single = np.exp(place - shift), np.exp(sign - top), np.exp(single - shift - top)
+        return cls(kin, net, used, zones, e_place, e_sign, net.of_token[used] + const, e_single, read + const)
 
     def is_of(self, group: CellGroup) -> bool:
         """Whether the sheet serves this group too."""
         token, background, symbols = self.kin
         return token == group.token and background is group.background and symbols == group.symbols.tobytes()
 
+    def is_light(self, group: CellGroup) -> bool:
+        """Whether the least symbol is the same at all positions of a zone."""
+        return self.net.light and group.constraint.kind == "product"
+
+    @property
+    def allowed(self) -> np.ndarray:
+        """(T, S) which symbols may stand where; none at the query."""
+        allowed = np.zeros((len(self.e_place), len(self.used)), dtype=bool)
+        for symbols, places in self.zones:
+            allowed[places] = symbols
+        return allowed
+
+    def own(self, labels: np.ndarray) -> np.ndarray:
+        """(A, k) weighted margins of the singles together."""
+        margin = self.singles[:, labels][:, :, None] - self.singles[:, None]  # (1 or 2, A, k)
+        return (margin * self.e_single[:, None, None]).sum(axis=0)
+
     def terms(self, label: int) -> tuple[np.ndarray, np.ndarray]:
         """(T, S, k) weighted margins of `label` against every answer, and (k,) those of the singles together."""
-        own = ((self.singles[:, [label]] - self.singles) * self.e_single[:, None]).sum(axis=0)
-        return self.e[:, :, None] * (self.values[:, :, [label]] - self.values), own
+        values = self.of_sign[None] + self.net.of_place[:, None]
+        weights = self.e_place[:, None] * self.e_sign
+        return weights[:, :, None] * (values[:, :, [label]] - values), self.own(np.array([label]))[0]
 
 
 def _minimisers(
@@ -131,6 +201,9 @@ def _minimisers(
 ) -> Iterator[tuple[float, np.ndarray]]:
     """For each label of a group the least sum over cells and rivals, over the greatest term, with its input."""
     assert group.labels is not None
+    if sheet.is_light(group):
+        yield from _of_light(sheet, group)
+        return
     for label in np.unique(group.labels).tolist():
         cells, (terms, own) = np.flatnonzero(group.labels == label), sheet.terms(label)
         if group.constraint.kind == "product":
@@ -147,6 +220,39 @@ def _minimisers(
         yield value / scale, tokens
 
 
+def _of_light(sheet: Sheet, group: CellGroup) -> Iterator[tuple[float, np.ndarray]]:
+    """The worst input of a group of product cells, where positions add nothing to the logits.
+
+    The term of position j and symbol s is e_j e_s u_s: in each zone one symbol is the least at all positions.
+    """
+    assert group.labels is not None
+    labels, of_cell = np.unique(group.labels, return_inverse=True)
+    key = sheet.e_sign.tobytes() + sheet.of_sign.tobytes() + labels.tobytes()
+    if key not in sheet.net.memo:
+        sheet.net.memo.clear()
+        sheet.net.memo[key] = sheet.e_sign[:, None, None] * (sheet.of_sign[:, labels, None] - sheet.of_sign[:, None])
+    terms, total = sheet.net.memo[key], sheet.own(labels)  # (S, A, k), (A, k)
+    least, zone_of = [], np.full(len(sheet.e_place), -1)
+    for number, (symbols, places) in enumerate(sheet.zones):
+        least.append(terms[symbols].min(axis=0))
+        zone_of[places] = number
+        total = total + sheet.e_place[places].sum() * least[-1]
+    total, lowest = total[of_cell], np.array(least).reshape(len(least), *total.shape)
+    at = np.searchsorted(sheet.used, group.symbols)
+    for f in range(group.positions.shape[1]):
+        p = group.positions[:, f]
+        more = terms[at[:, f], of_cell] - lowest[zone_of[p], of_cell]
+        total = total + sheet.e_place[p][:, None] * more
+    total = np.where(np.arange(total.shape[1]) == group.labels[:, None], np.inf, total)
+    cell, rival = np.unravel_index(int(total.argmin()), total.shape)
+    own, tokens = terms[:, of_cell[cell], rival], np.empty(len(sheet.e_place), dtype=np.int64)
+    for symbols, places in sheet.zones:
+        tokens[places] = sheet.used[np.where(symbols, own, np.inf).argmin()]
+    tokens[group.query] = group.token
+    tokens[group.positions[cell]] = group.symbols[cell]
+    yield float(total[cell, rival]) / (float(np.abs(own).max(initial=0.0) * sheet.e_place.max()) + 1e-300), tokens
+
+
 Best = tuple[float, int, int, np.ndarray]  # least sum, cell, rival, symbol number at each position
 
 
@@ -154,7 +260,8 @@ def _of_product(
     sheet: Sheet, group: CellGroup, cells: np.ndarray, label: int, terms: np.ndarray, own: np.ndarray
 ) -> Best:
     """The worst (cell, rival) among product cells: sums of least terms."""
-    least = np.where(sheet.allowed[:, :, None], terms, np.inf).min(axis=1)
+    allowed = sheet.allowed
+    least = np.where(allowed[:, :, None], terms, np.inf).min(axis=1)
     least[group.query] = 0.0
     total = np.broadcast_to(least.sum(axis=0) + own, (len(cells), least.shape[1])).copy()
     at = np.searchsorted(sheet.used, group.symbols[cells])
@@ -163,7 +270,7 @@ def _of_product(
         total += terms[p, at[:, f]] - least[p]
     total[:, label] = np.inf
     cell, rival = np.unravel_index(int(total.argmin()), total.shape)
-    word = np.where(sheet.allowed, terms[:, :, rival], np.inf).argmin(axis=1)
+    word = np.where(allowed, terms[:, :, rival], np.inf).argmin(axis=1)
     return float(total[cell, rival]), int(cells[cell]), int(rival), word
 
 
@@ -182,11 +289,11 @@ def _of_tied(
 
     Prices of distinct words are entered into `prices`, by the number of cell and answer; cells count from `first`.
     """
-    query, answers, used, best = group.query, terms.shape[2], sheet.used, None
-    tied, kinds = group.constraint.places(len(sheet.allowed)), group.constraint.class_of(sheet.used)
-    loose = np.setdiff1d(np.arange(len(sheet.allowed)), [*tied, query])
+    query, answers, used, best, seats = group.query, terms.shape[2], sheet.used, None, sheet.allowed
+    tied, kinds = group.constraint.places(len(seats)), group.constraint.class_of(sheet.used)
+    loose = np.setdiff1d(np.arange(len(seats)), [*tied, query])
     for cell in cells.tolist():
-        allowed = sheet.allowed.copy()
+        allowed = seats.copy()
         allowed[query, np.searchsorted(used, group.token)] = True
         allowed[group.positions[cell]] = used == group.symbols[cell][:, None]
         if group.constraint.kind == "distinct":  # what is held somewhere is held nowhere else
