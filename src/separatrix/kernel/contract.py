@@ -97,6 +97,8 @@ def _layers(arch: Arch, n: int, vocabulary: int) -> tuple[Attention, FeedForward
             raise UnknownError("the contract check needs attention, feed-forward, attention")
     if (one.heads, two.heads) != (1, 1) or {one.mask, two.mask} != {"none"} or arch.blank:
         raise UnknownError("the contract check needs one unmasked head a layer, and no blank")
+    if {one.norm, middle.norm, two.norm} != {"none"}:
+        raise UnknownError("the contract check decides models without layer norm")
     if not one.residual or not middle.residual or two.residual:
         raise UnknownError("the contract check needs residual paths around the first two layers only")
     if not isinstance(arch.first, Table) or arch.first.positions != n or arch.first.vocabulary != vocabulary:

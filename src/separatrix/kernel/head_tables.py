@@ -52,6 +52,8 @@ class Heads:
             raise UnknownError("the heads check needs a token table and an argmax read-out")
         if arch.first.positions not in (0, positions):
             raise UnknownError(f"the model has {arch.first.positions} positions, the task {positions}")
+        if layer.norm != "none":
+            raise UnknownError("the heads check decides models without layer norm")
         if layer.mask != "none":
             raise UnknownError("the heads check handles unmasked attention only")
         query, key, value, output = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, PointerSet
+from separatrix.core.arch import Arch, Attention, LayerNorm, PointerSet
 from separatrix.core.certificate import ModelReference
 from separatrix.core.errors import InputError
 from separatrix.core.files import (
@@ -83,6 +83,8 @@ class Model:
 
 
 def _describe(layer: object) -> str:
+    if isinstance(layer, LayerNorm):
+        return f"eps {layer.eps:g}, {'with' if layer.bias else 'no'} bias"
     if isinstance(layer, Attention):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     return f"hidden width {layer.hidden}"  # pyright: ignore[reportAttributeAccessIssue]
