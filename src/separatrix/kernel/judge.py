@@ -30,6 +30,7 @@ from separatrix.kernel import (
     pointer_rows,
     pointer_sets,
     rank_bound,
+    relu,
     separable,
     swap_rows,
 )
@@ -49,6 +50,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "heads": Kind("correct", heads.check_case, floats=True),
+    "relu": Kind("correct", relu.check_case),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),

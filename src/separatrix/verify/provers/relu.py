@@ -1,0 +1,215 @@
+"""The relu prover: decides one attention layer followed by a ReLU layer, with or without layer norms, cell by cell.
+
+A relaxation method for all pairs of a cell and a rival at once decides most of them; linear programs, in boxes where
+one is not enough, the others. The search is plain float64; what is proved, the kernel says, and so it does of failing
+inputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.domain import CellGroup
+from separatrix.core.errors import SeparatrixError
+from separatrix.core.guarantee import PROVED
+from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.task import Task
+from separatrix.kernel import judge
+from separatrix.kernel.case import Progress, silent
+from separatrix.kernel.forward import forward
+from separatrix.kernel.relu import ALONE, CORNERS, Trees, groups, proved, read_model
+from separatrix.kernel.relu_bounds import Ranges
+from separatrix.kernel.relu_tables import Scene
+from separatrix.models.model import Model
+from separatrix.verify.provers.heads import Failure, Tally
+from separatrix.verify.provers.outcome import Outcome, refute, registry
+from separatrix.verify.provers.relu_dual import CLEAR, Pairs, descend, first_tau, relax
+from separatrix.verify.provers.relu_search import Work
+from separatrix.verify.provers.relu_trees import Cutter, Tree, arrays
+
+TIME_LIMIT = 300.0  # seconds of search
+PAIR_LIMIT = 6.0  # seconds of linear programs for one pair
+ROUNDS = 40  # of the relaxation method
+NUMBERS = 2**23  # in the tables of the cells that are decided together
+
+
+@registry.register("relu")
+def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
+    """Proves or refutes one unmasked attention layer with a ReLU layer or layer norms, on cells of every kind."""
+    if semantics != REAL:
+        return Outcome("unknown", None, f"ReLU layers and layer norms are proved in real arithmetic, not {semantics}")
+    try:
+        found = _search(model, task, n, time.perf_counter() + TIME_LIMIT, progress)
+    except SeparatrixError as error:
+        return Outcome("unknown", None, str(error))
+    if isinstance(found, Outcome):
+        return found
+    claim = Claim(task.name, task.parameters(), n, "correct", semantics.text)
+    certificate = Certificate("relu", claim, PROVED, task.source_sha256(), {}, found, model.reference())
+    verdict = judge(certificate, model.arch, model.tensors, progress)
+    if not verdict.accepted:
+        return Outcome("unknown", None, verdict.sentence)
+    return Outcome("proved", certificate, verdict.sentence)
+
+
+def _search(model: Model, task: Task, n: int, deadline: float, progress: Progress) -> dict[str, np.ndarray] | Outcome:
+    """The arrays of a certificate, or why there are none: first what is cheap, for all cells, then what is left."""
+    parts: list[Part] = []
+    cells = undecided = 0
+    for group, work, guess in _pieces(model, task, n):
+        part = decide(group, work, guess, 0.0, hasty=True)
+        if (outcome := part.refute(model, task, n)) is not None:
+            return outcome
+        parts.append(part)
+        cells += len(group)
+        progress(f"{cells:,} cells")
+    for part in parts:
+        part.finish(0.0 if undecided else deadline, hasty=True)
+        if (outcome := part.refute(model, task, n)) is not None:
+            return outcome
+        undecided += int((part.state == 0).sum())
+    if undecided:
+        return Outcome("unknown", None, f"at least {undecided} pairs of a cell and a rival are undecided")
+    if not parts:
+        return Outcome("unknown", None, "the task has no cells at this length")
+    return arrays([tree for part in parts for tree in part.trees], [part.guess for part in parts], parts[0].work)
+
+
+def decide_cells(model: Model, task: Task, n: int, time_limit: float | None = None) -> Tally:
+    """Decides every cell by itself, as `prove` would; raises SeparatrixError where the model or task is not suited.
+
+    The time limit is for the search; cells that it does not reach are undecided.
+    """
+    start = time.perf_counter()
+    deadline = start + (TIME_LIMIT if time_limit is None else time_limit)
+    parts = [decide(*piece, 0.0, hasty=False) for piece in _pieces(model, task, n)]
+    done = refuted = cells = 0
+    worst: list[Failure] = []
+    left = sum(part.open_cells() for part in parts)
+    for part in parts:
+        now = time.perf_counter()
+        share = max(0.0, deadline - now) * max(1, part.open_cells()) / max(1, left)
+        left -= part.open_cells()
+        part.finish(now + 2 * share, hasty=False)
+        trees = Trees.of(arrays(part.trees, [part.guess], part.work), part.work.scene.net, 1)
+        with np.errstate(all="ignore"):
+            sure = np.atleast_1d(proved(part.work.scene, trees).all(axis=1))
+        for cell in range(len(sure)):
+            failures = [] if sure[cell] else part.failures(model, task, n, cell)
+            worst += failures[:1]
+            refuted += bool(failures)
+        done, cells = done + int(sure.sum()), cells + len(sure)
+    worst.sort(key=lambda failure: failure.margin)
+    return Tally(done, refuted, cells - done - refuted, cells, worst, time.perf_counter() - start)
+
+
+def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, Work, np.ndarray]]:
+    """All cells, as many of a group at a time as fit into memory, with their tables and guesses of ranges."""
+    with np.errstate(all="ignore"):
+        net, domain = read_model(task, n, model.arch, model.tensors), task.domain(n)
+    for group in groups(task, n):
+        step = max(1, NUMBERS // (net.answers * (net.hidden + 1) * len(net.slot.mid)))
+        for start in range(0, len(group), step):
+            cut = slice(start, start + step)
+            labels = None if group.labels is None else group.labels[cut]
+            piece = replace(group, positions=group.positions[cut], symbols=group.symbols[cut], labels=labels)
+            with np.errstate(all="ignore"):
+                work = Work.of(Scene.of(net, piece, domain))
+                guess = work.range_guess()
+            yield piece, work, np.nan_to_num(guess, posinf=0.0, neginf=0.0)
+
+
+@dataclass(slots=True)
+class Part:
+    """Some cells of a group. state (P,): 1 proved, -1 an input fails, 0 neither; choice (P, J): inputs, as columns."""
+
+    group: CellGroup
+    work: Work
+    guess: np.ndarray
+    ranges: Ranges
+    pairs: Pairs
+    state: np.ndarray
+    trees: list[Tree]
+    choice: np.ndarray
+
+    def open_cells(self) -> int:
+        """Cells that are neither proved nor refuted."""
+        cells = len(self.work.scene.labels)
+        bad, fine = np.zeros(cells, dtype=bool), np.ones(cells, dtype=bool)
+        bad[self.pairs.cell[self.state < 0]] = True
+        fine[self.pairs.cell[self.state == 0]] = False
+        return int((~bad & ~fine).sum())
+
+    def tokens(self, pair: int) -> np.ndarray:
+        """The input of a pair."""
+        tokens = self.work.scene.words.ids[self.choice[pair]]
+        return tokens[tokens >= 0]  # without the blank
+
+    def finish(self, deadline: float, hasty: bool) -> None:
+        """Linear programs for what is left, until the deadline; cells that fail anyway are left alone."""
+        failed = set(self.pairs.cell[self.state < 0].tolist())
+        with np.errstate(all="ignore"):
+            for pair in np.flatnonzero(self.state == 0):
+                now = time.perf_counter()
+                if now > deadline or (hasty and failed):
+                    break
+                if int(self.pairs.cell[pair]) in failed:
+                    continue
+                one = self.pairs[np.array([pair])]
+                cutter = Cutter(self.work, self.ranges, one, min(deadline, now + PAIR_LIMIT))
+                tree = cutter.tree(self.trees[pair].slope[0].copy(), self.trees[pair].tau[0].copy())
+                if tree is not None:
+                    self.trees[pair], self.state[pair] = tree, 1
+                elif cutter.failing is not None:
+                    self.choice[pair], self.state[pair] = cutter.failing, -1
+                    failed.add(int(self.pairs.cell[pair]))
+
+    def refute(self, model: Model, task: Task, n: int) -> Outcome | None:
+        """The kernel's word on the first input that errs, if there is one."""
+        for pair in np.flatnonzero(self.state < 0):
+            outcome = refute(model, task, n, self.tokens(int(pair)), self.group.query)
+            if outcome.verdict == "refuted":
+                return outcome
+        return None
+
+    def failures(self, model: Model, task: Task, n: int, cell: int) -> list[Failure]:
+        """Inputs of the cell on which the kernel's evaluation shows that the model errs."""
+        found = []
+        for pair in np.flatnonzero((self.pairs.cell == cell) & (self.state < 0)):
+            tokens, query = self.tokens(int(pair)), self.group.query
+            if not task.domain(n).contains(tokens):
+                continue
+            label = int(task.answer(tokens[None])[0, task.queries(n).index(query)])
+            rival = int(self.pairs.rival[pair])
+            logits = forward(model.arch, model.tensors, tokens, query)
+            margin = logits[[label]] - logits[[rival]]
+            if label != rival and margin.high[0] <= 0:
+                found.append(Failure(tokens, query, float(margin.mid[0])))
+        return sorted(found, key=lambda failure: failure.margin)
+
+
+@np.errstate(all="ignore")
+def decide(group: CellGroup, work: Work, guess: np.ndarray, deadline: float, hasty: bool) -> Part:
+    """The relaxation method and a descent for failing inputs; `hasty` stops when an input fails."""
+    ranges = Ranges.of(work.scene, guess.astype(np.float32).astype(np.float64))
+    pairs = Pairs.of(work, ranges)
+    slope = pairs.slopes()
+    tau, choice = first_tau(work, pairs, slope)
+    found = relax(work, pairs, ROUNDS, slope, tau, hasty)
+    state = np.zeros(len(pairs), dtype=np.int64)
+    state[found.bound > CLEAR * pairs.scale] = 1
+    rest = np.flatnonzero(state == 0)
+    if len(rest):
+        for start in (choice, found.choice):
+            value, where = descend(work, pairs[rest], start[rest])
+            better = value < found.value[rest]
+            found.value[rest[better]], found.choice[rest[better]] = value[better], where[better]
+        state[rest[found.value[rest] < 0]] = -1
+    kind = ALONE if work.scene.net.heads == 1 else CORNERS
+    trees = [Tree.leaf(kind, *row) for row in zip(found.slope, found.tau, strict=True)]
+    return Part(group, work, guess, ranges, pairs, state, trees, found.choice)

@@ -1,0 +1,272 @@
+"""Multipliers for `kernel.relu_bounds` by a relaxation method, in plain float64, for many pairs at once.
+
+The bound is concave in the multipliers: its value at the worst input and corner has a gradient there, and steps of
+Polyak's length lead to a positive value where there is one to be found, and time. Nothing here is trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from separatrix.kernel.relu_bounds import Box, Ranges, units
+from separatrix.verify.provers.relu_search import CHUNK, Work
+
+CLEAR = 1e-9  # in units of the scale: smaller bounds are not believed
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """P pairs (cell, rival), with the boxes that they are looked at in.
+
+    label (P,). beta (P, F), constant, tilt (P,): of the margin, with bounds (P, 2) of S. heads, s: boxes (P, 2, H) and
+    (P, 2). units (P, 2, F): ranges of the pre-activations there. scale (P,): about the size of the margin's terms.
+    """
+
+    cell: np.ndarray
+    rival: np.ndarray
+    label: np.ndarray
+    beta: np.ndarray
+    constant: np.ndarray
+    tilt: np.ndarray
+    outer: np.ndarray
+    heads: np.ndarray
+    s: np.ndarray
+    units: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, work: Work, ranges: Ranges) -> Pairs:
+        """Every pair of a group, cells first, in whole cells."""
+        scene = work.scene
+        net, labels = scene.net, scene.labels
+        cell, rival = np.divmod(np.arange(len(labels) * net.answers), net.answers)
+        keep = rival != labels[cell]
+        cell, rival = cell[keep], rival[keep]
+        label = labels[cell]
+        beta = (net.beta.mid[:, label] - net.beta.mid[:, rival]).T
+        heads, s, outer = (np.stack(e, axis=1)[cell] for e in (ranges.heads, ranges.s, ranges.outer))
+        free = np.full(beta.shape, np.inf)
+        box = Box((-free, free), (heads[:, 0], heads[:, 1]), (s[:, 0], s[:, 1]))
+        p = np.stack(units(scene, ranges, cell, box), axis=1)
+        constant, tilt = (part.mid[label] - part.mid[rival] for part in (net.constant, net.tilt))
+        out = 0.0
+        if net.outs:
+            columns = slice(net.hidden, net.hidden + net.answers)
+            out = sum(np.abs(v[..., columns]).max() for v in work.values)
+        scale = (np.abs(beta) * np.abs(p).max(axis=1)).sum(axis=1)
+        scale = scale + (np.abs(constant) + np.abs(tilt) * outer[:, 1] + out) * s[:, 1]
+        return cls(cell, rival, label, beta, constant, tilt, outer, heads, s, p, scale)
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def __getitem__(self, index: np.ndarray) -> Pairs:
+        names = ("cell", "rival", "label", "beta", "constant", "tilt", "outer", "heads", "s", "units", "scale")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def slopes(self) -> np.ndarray:
+        """(P, F) where to begin: exact where the sign is known, the chord where beta < 0, else 0 or beta."""
+        low, high = self.units[:, 0], self.units[:, 1]
+        chord = np.where(high > 0, high / np.maximum(high - low, 1e-300), 0.0)
+        share = np.where(low >= 0, 1.0, np.where(high <= 0, 0.0, np.where(self.beta < 0, chord, high > -low)))
+        return self.beta * share
+
+    def delta(self, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(P, F) the least of beta relu(p) - slope p over the box, and where it is attained."""
+        low, high = self.units[:, 0], self.units[:, 1]
+        at = np.stack([low, np.clip(0.0, low, high), high])
+        value = self.beta * np.maximum(at, 0.0) - slope * at
+        best = value.argmin(axis=0)[None]
+        return np.take_along_axis(value, best, 0)[0], np.take_along_axis(at, best, 0)[0]
+
+    def tilted(self) -> np.ndarray:
+        """(P,) the least of t S."""
+        return np.minimum(self.tilt * self.outer[:, 0], self.tilt * self.outer[:, 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What a bound was at each face (end of s, corner): value (P, K), and the inputs (P, K, J) that gave it."""
+
+    value: np.ndarray
+    choice: np.ndarray
+
+
+def ends(work: Work) -> tuple[np.ndarray, np.ndarray]:
+    """Of the K faces: which end of s (K,), and which end each w_h takes (K, H); one head has one corner."""
+    heads = work.scene.net.heads
+    corners = np.arange(2**heads if heads > 1 else 1)[:, None] >> np.arange(heads) & 1
+    sides = 2 if work.scene.net.inner_eps is not None else 1
+    return np.repeat(np.arange(sides), len(corners)), np.tile(corners, (sides, 1))
+
+
+def evaluate(work: Work, pairs: Pairs, slope: np.ndarray, tau: np.ndarray, push: np.ndarray | None = None) -> Faces:
+    """The bound of every face. push (P, 2, 2, H): plus and minus."""
+    net = work.scene.net
+    side, corner = ends(work)
+    heads, count, faces = net.heads, len(pairs), len(side)
+    slots, width = work.e.shape[1:]
+    value = np.empty((count, faces))
+    choice = np.empty((count, faces, slots), dtype=np.int64)
+    delta = pairs.delta(slope)[0].sum(axis=1)
+    bits = len(corner) // (side[-1] + 1)
+    for s in range(side[-1] + 1):
+        weights, const = _weights(work, pairs, slope, pairs.s[:, s])
+        const = const + delta
+        here = slice(s * bits, (s + 1) * bits)
+        step = max(1, CHUNK // (slots * width * max(2 * heads, bits)))
+        for part in (slice(i, i + step) for i in range(0, count, step)):
+            a, cell = work.functional(weights[part]), pairs.cell[part]
+            if heads == 1:
+                cost = work.e[0] * (a[:, 0] + const[part, None, None])
+                _, x = work.least(cost, cell)
+                d = work.e[0][np.arange(slots), x].sum(axis=1)
+                value[part, s] = np.take_along_axis(cost, x[:, :, None], axis=2)[..., 0].sum(axis=1) / d
+                choice[part, s] = x
+                continue
+            term = work.e * (a - tau[part, :, None, None])
+            w = 1.0 / pairs.heads[part][:, ::-1]  # (L, 2, H): at the upper end of D, then at the lower
+            both = w[..., None, None] * term[:, None]
+            offset: np.ndarray | float = 0.0
+            if push is not None:
+                plus, minus = push[part, 0], push[part, 1]
+                both = both + (minus - plus)[..., None, None] * work.e
+                cost_of = plus * pairs.heads[part][:, :1] - minus * pairs.heads[part][:, 1:]
+                offset = cost_of[:, corner[:bits], np.arange(heads)].sum(axis=2)
+            pick = np.concatenate([corner[:bits] == 0, corner[:bits] == 1], axis=1).astype(np.float64)
+            total = (pick @ both.reshape(len(a), 2 * heads, -1)).reshape(-1, slots, width)
+            least, x = work.least(total, np.repeat(cell, bits))
+            value[part, here] = least.reshape(-1, bits) + offset + (const[part] + tau[part].sum(axis=1))[:, None]
+            choice[part, here] = x.reshape(-1, bits, slots)
+    return Faces(value, choice)
+
+
+def _weights(work: Work, pairs: Pairs, slope: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P, M) and (P,): the functional and the constant at this end of s, without delta."""
+    net = work.scene.net
+    weights = np.zeros((len(pairs), work.own.shape[0]))
+    weights[:, : net.hidden] = slope
+    if net.outs:
+        at = np.arange(len(pairs))
+        weights[at, net.hidden + pairs.label] = s
+        weights[at, net.hidden + pairs.rival] = -s
+    const = (slope * (net.shift.mid + net.slope.mid * s[:, None])).sum(axis=1)
+    return weights, const + s * (pairs.constant + pairs.tilted()) + weights @ work.own
+
+
+def margins(work: Work, pairs: Pairs, choice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P,) the true value, s times the margin, of one input a pair (P, J), and the gradient's weights (P, M)."""
+    net = work.scene.net
+    f = work.features(choice)
+    hidden, d = net.hidden, net.width
+    c = f[:, f.shape[1] - net.coordinates :]
+    s = np.ones(len(pairs))
+    if net.inner_eps is not None:
+        s = np.sqrt((c**2).sum(axis=1) / d + d * d * float(net.inner_eps.mid))
+    p = f[:, :hidden] + net.shift.mid + net.slope.mid * s[:, None]
+    relu = np.maximum(p, 0.0)
+    outer = np.ones(len(pairs))
+    if net.outer_eps is not None:
+        c = c * net.outs + (relu / s[:, None]) @ net.middle.mid + net.middle_bias.mid
+        outer = np.sqrt((c**2).sum(axis=1) / d + d * d * float(net.outer_eps.mid))
+    weights, _ = _weights(work, pairs, pairs.beta * (p > 0), s)
+    out = (weights[:, hidden:] * f[:, hidden:]).sum(axis=1)
+    value = out + s * (pairs.constant + pairs.tilt * outer) + (pairs.beta * relu).sum(axis=1)
+    return value, weights
+
+
+def descend(work: Work, pairs: Pairs, choice: np.ndarray, rounds: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """The least true value (P,) found from the inputs (P, J), and its input: steps by the linearised network."""
+    best, weights = margins(work, pairs, choice)
+    where = choice.copy()
+    open_ = np.arange(len(pairs))
+    for _ in range(rounds):
+        if not len(open_):
+            break
+        n, d = work.sums(choice)
+        a = work.functional(weights)
+        r = np.einsum("phm,pm->ph", n, weights) / d
+        cost = ((work.e * (a - r[:, :, None, None])) / d[:, :, None, None]).sum(axis=1)
+        _, choice = work.least(cost, pairs.cell[open_])
+        value, weights = margins(work, pairs[open_], choice)
+        better = value < best[open_] - 1e-12 * pairs.scale[open_]
+        open_, choice, weights = open_[better], choice[better], weights[better]
+        best[open_], where[open_] = value[better], choice
+    return best, where
+
+
+@dataclass(slots=True)
+class Relaxed:
+    """What the relaxation method leaves: the best bound (P,), its multipliers, the least true value and its input."""
+
+    bound: np.ndarray
+    slope: np.ndarray
+    tau: np.ndarray
+    value: np.ndarray
+    choice: np.ndarray
+
+
+def first_tau(work: Work, pairs: Pairs, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P, H) ratios of the heads at an input that is bad for the functional, and the input (P, J)."""
+    weights, _ = _weights(work, pairs, slope, pairs.s.mean(axis=1))
+    a = work.functional(weights)
+    mean = 2.0 / pairs.heads.sum(axis=1)
+    r = np.einsum("phjs,hjs->ph", a, work.e) / work.e.sum(axis=(1, 2))
+    choice = np.zeros((len(pairs), work.e.shape[1]), dtype=np.int64)
+    for _ in range(4):
+        cost = ((work.e * (a - r[:, :, None, None])) * mean[:, :, None, None]).sum(axis=1)
+        _, choice = work.least(cost, pairs.cell)
+        n, d = work.sums(choice)
+        r, mean = np.einsum("phm,pm->ph", n, weights) / d, 1.0 / d
+    return r, choice
+
+
+def relax(work: Work, pairs: Pairs, rounds: int, slope: np.ndarray, tau: np.ndarray, hasty: bool) -> Relaxed:
+    """Polyak steps from these multipliers, for the pairs that are neither proved nor refuted yet."""
+    count, net = len(pairs), work.scene.net
+    left = Relaxed(
+        np.full(count, -np.inf), slope.copy(), tau.copy(), np.full(count, np.inf),
+        np.zeros((count, work.e.shape[1]), dtype=np.int64),
+    )  # fmt: skip
+    side, corner = ends(work)
+    open_ = np.arange(count)
+    slope, tau = slope.copy(), tau.copy()
+    for step in range(rounds):
+        some = pairs[open_]
+        faces = evaluate(work, some, slope, tau)
+        at, row = faces.value.argmin(axis=1), np.arange(len(some))
+        value, choice = faces.value[row, at], faces.choice[row, at]
+        true, _ = margins(work, some, choice)
+        lower = true < left.value[open_]
+        left.value[open_[lower]], left.choice[open_[lower]] = true[lower], choice[lower]
+        better = value > left.bound[open_]
+        left.bound[open_[better]] = value[better]
+        left.slope[open_[better]], left.tau[open_[better]] = slope[better], tau[better]
+        go = (left.bound[open_] <= CLEAR * some.scale) & (left.value[open_] > 0)
+        if not go.any() or step == rounds - 1 or (hasty and (left.value < 0).any()):
+            break
+        some, open_, at, value, choice = some[go], open_[go], at[go], value[go], choice[go]
+        slope, tau = slope[go], tau[go]
+        n, d = work.sums(choice)
+        row = np.arange(len(some))
+        w = 1.0 / d
+        if net.heads > 1:
+            w = 1.0 / np.take_along_axis(some.heads[:, ::-1], corner[at][:, None], axis=1)[:, 0]
+        p = (w[:, :, None] * n[:, :, : net.hidden]).sum(axis=1) + work.own[: net.hidden] + net.shift.mid
+        p = p + net.slope.mid * some.s[row, side[at]][:, None]
+        g = p - some.delta(slope)[1]
+        g_tau = 1.0 - w * d
+        size = some.scale[:, None] / 16 + 1e-300
+        size = np.broadcast_to(size, tau.shape)
+        norm = ((some.beta * g) ** 2).sum(axis=1)
+        if net.heads > 1:
+            norm = norm + ((size * g_tau) ** 2).sum(axis=1)
+        target = 0.3 * np.maximum(left.value[open_], 0.0)
+        length = (1.2 * (target - value) / np.maximum(norm, 1e-300))[:, None]
+        slope = slope + length * some.beta**2 * g
+        slope = np.clip(slope, np.minimum(some.beta, 0.0), np.maximum(some.beta, 0.0))
+        if net.heads > 1:
+            tau = tau + length * size**2 * g_tau
+    return left
