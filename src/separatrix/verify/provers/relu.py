@@ -1,8 +1,7 @@
 """The relu prover: decides one attention layer followed by a ReLU layer, with or without layer norms, cell by cell.
 
-A relaxation method for all pairs of a cell and a rival at once decides most of them; linear programs, in boxes where
-one is not enough, the others. The search is plain float64; what is proved, the kernel says, and so it does of failing
-inputs.
+A relaxation method for all pairs of a cell and a rival at once decides most of them; the others are cut into boxes.
+The search is plain float64; what is proved, the kernel says, and so it does of failing inputs.
 """
 
 from __future__ import annotations
@@ -22,18 +21,17 @@ from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.forward import forward
-from separatrix.kernel.relu import ALONE, CORNERS, Trees, groups, proved, read_model
+from separatrix.kernel.relu import Trees, groups, proved, read_model
 from separatrix.kernel.relu_bounds import Ranges
 from separatrix.kernel.relu_tables import Scene
 from separatrix.models.model import Model
 from separatrix.verify.provers.heads import Failure, Tally
 from separatrix.verify.provers.outcome import Outcome, refute, registry
-from separatrix.verify.provers.relu_dual import CLEAR, Pairs, descend, first_tau, relax
+from separatrix.verify.provers.relu_dual import CLEAR, Pairs, Point, descend, first_tau, relax
 from separatrix.verify.provers.relu_search import Work
-from separatrix.verify.provers.relu_trees import Cutter, Tree, arrays
+from separatrix.verify.provers.relu_trees import Forest, Tree, arrays
 
 TIME_LIMIT = 300.0  # seconds of search
-PAIR_LIMIT = 6.0  # seconds of linear programs for one pair
 ROUNDS = 40  # of the relaxation method
 NUMBERS = 2**23  # in the tables of the cells that are decided together
 
@@ -151,23 +149,20 @@ class Part:
         return tokens[tokens >= 0]  # without the blank
 
     def finish(self, deadline: float, hasty: bool) -> None:
-        """Linear programs for what is left, until the deadline; cells that fail anyway are left alone."""
-        failed = set(self.pairs.cell[self.state < 0].tolist())
+        """Boxes for what is left, until the deadline; cells that fail anyway are left alone."""
+        failed = np.zeros(len(self.work.scene.labels), dtype=bool)
+        failed[self.pairs.cell[self.state < 0]] = True
+        which = np.flatnonzero((self.state == 0) & ~failed[self.pairs.cell])
+        if not len(which) or (hasty and failed.any()):
+            return
+        start = Point(*(np.stack([getattr(self.trees[p], name)[0] for p in which]) for name in ("slope", "tau")))
+        forest = Forest(self.work, self.ranges, self.pairs)
         with np.errstate(all="ignore"):
-            for pair in np.flatnonzero(self.state == 0):
-                now = time.perf_counter()
-                if now > deadline or (hasty and failed):
-                    break
-                if int(self.pairs.cell[pair]) in failed:
-                    continue
-                one = self.pairs[np.array([pair])]
-                cutter = Cutter(self.work, self.ranges, one, min(deadline, now + PAIR_LIMIT))
-                tree = cutter.tree(self.trees[pair].slope[0].copy(), self.trees[pair].tau[0].copy())
-                if tree is not None:
-                    self.trees[pair], self.state[pair] = tree, 1
-                elif cutter.failing is not None:
-                    self.choice[pair], self.state[pair] = cutter.failing, -1
-                    failed.add(int(self.pairs.cell[pair]))
+            forest.grow(which, start, deadline, hasty)
+        for pair, tree in forest.trees.items():
+            self.trees[pair], self.state[pair] = tree, 1
+        for pair, choice in forest.failing.items():
+            self.choice[pair], self.state[pair] = choice, -1
 
     def refute(self, model: Model, task: Task, n: int) -> Outcome | None:
         """The kernel's word on the first input that errs, if there is one."""
@@ -200,7 +195,7 @@ def decide(group: CellGroup, work: Work, guess: np.ndarray, deadline: float, has
     pairs = Pairs.of(work, ranges)
     slope = pairs.slopes()
     tau, choice = first_tau(work, pairs, slope)
-    found = relax(work, pairs, ROUNDS, slope, tau, hasty)
+    found = relax(work, pairs, ROUNDS, Point(slope, tau), hasty)
     state = np.zeros(len(pairs), dtype=np.int64)
     state[found.bound > CLEAR * pairs.scale] = 1
     rest = np.flatnonzero(state == 0)
@@ -210,6 +205,6 @@ def decide(group: CellGroup, work: Work, guess: np.ndarray, deadline: float, has
             better = value < found.value[rest]
             found.value[rest[better]], found.choice[rest[better]] = value[better], where[better]
         state[rest[found.value[rest] < 0]] = -1
-    kind = ALONE if work.scene.net.heads == 1 else CORNERS
-    trees = [Tree.leaf(kind, *row) for row in zip(found.slope, found.tau, strict=True)]
+    heads = work.scene.net.heads
+    trees = [Tree().add(heads, *row) for row in zip(found.point.slope, found.point.tau, strict=True)]
     return Part(group, work, guess, ranges, pairs, state, trees, found.choice)

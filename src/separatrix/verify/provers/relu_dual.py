@@ -73,6 +73,20 @@ class Pairs:
         share = np.where(low >= 0, 1.0, np.where(high <= 0, 0.0, np.where(self.beta < 0, chord, high > -low)))
         return self.beta * share
 
+    def limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """(2, P, F) between which slopes are looked for, and (P, F) about how far they go.
+
+        Where the box is one side of a cut, slopes beyond beta or 0 make the cut count.
+        """
+        low, high = self.units[:, 0], self.units[:, 1]
+        size = np.maximum(np.abs(self.beta), np.abs(self.beta).mean(axis=1, keepdims=True) / 4)
+        least, most = np.minimum(self.beta, 0.0), np.maximum(self.beta, 0.0)
+        least = np.where(low >= 0, np.where(low == 0, self.beta - 4 * size, self.beta), least)
+        most = np.where(low >= 0, self.beta, most)
+        least = np.where((high <= 0) & (low < 0), 0.0, least)
+        most = np.where((high <= 0) & (low < 0), np.where(high == 0, 4 * size, 0.0), most)
+        return np.stack([least, most]), size
+
     def delta(self, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(P, F) the least of beta relu(p) - slope p over the box, and where it is attained."""
         low, high = self.units[:, 0], self.units[:, 1]
@@ -102,9 +116,9 @@ def ends(work: Work) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(sides), len(corners)), np.tile(corners, (sides, 1))
 
 
-def evaluate(work: Work, pairs: Pairs, slope: np.ndarray, tau: np.ndarray, push: np.ndarray | None = None) -> Faces:
-    """The bound of every face. push (P, 2, 2, H): plus and minus."""
-    net = work.scene.net
+def evaluate(work: Work, pairs: Pairs, point: Point) -> Faces:
+    """The bound of every face."""
+    net, slope, tau, push = work.scene.net, point.slope, point.tau, point.push
     side, corner = ends(work)
     heads, count, faces = net.heads, len(pairs), len(side)
     slots, width = work.e.shape[1:]
@@ -198,14 +212,39 @@ def descend(work: Work, pairs: Pairs, choice: np.ndarray, rounds: int = 6) -> tu
 
 
 @dataclass(slots=True)
-class Relaxed:
-    """What the relaxation method leaves: the best bound (P,), its multipliers, the least true value and its input."""
+class Point:
+    """Multipliers of P pairs: slope (P, F), tau (P, H), push (P, 2, 2, H), plus and minus, or None where all are 0."""
 
-    bound: np.ndarray
     slope: np.ndarray
     tau: np.ndarray
+    push: np.ndarray | None = None
+
+    def __getitem__(self, index: np.ndarray) -> Point:
+        return Point(self.slope[index], self.tau[index], None if self.push is None else self.push[index])
+
+    def put(self, index: np.ndarray, other: Point) -> None:
+        """Overwrites these rows."""
+        self.slope[index], self.tau[index] = other.slope, other.tau
+        if self.push is not None:
+            self.push[index] = other.push
+
+    def copy(self) -> Point:
+        """With arrays of its own."""
+        return Point(self.slope.copy(), self.tau.copy(), None if self.push is None else self.push.copy())
+
+
+@dataclass(slots=True)
+class Relaxed:
+    """What the relaxation method leaves: the best bound (P,), its multipliers, the least true value and its input.
+
+    gaps (P, variables): what each variable's relaxation cost, at the worst inputs, on average over the rounds.
+    """
+
+    bound: np.ndarray
+    point: Point
     value: np.ndarray
     choice: np.ndarray
+    gaps: np.ndarray
 
 
 def first_tau(work: Work, pairs: Pairs, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -223,19 +262,22 @@ def first_tau(work: Work, pairs: Pairs, slope: np.ndarray) -> tuple[np.ndarray, 
     return r, choice
 
 
-def relax(work: Work, pairs: Pairs, rounds: int, slope: np.ndarray, tau: np.ndarray, hasty: bool) -> Relaxed:
+def relax(work: Work, pairs: Pairs, rounds: int, start: Point, hasty: bool) -> Relaxed:
     """Polyak steps from these multipliers, for the pairs that are neither proved nor refuted yet."""
     count, net = len(pairs), work.scene.net
+    limits, size = pairs.limits()
     left = Relaxed(
-        np.full(count, -np.inf), slope.copy(), tau.copy(), np.full(count, np.inf),
-        np.zeros((count, work.e.shape[1]), dtype=np.int64),
-    )  # fmt: skip
+        bound=np.full(count, -np.inf),
+        point=start.copy(),
+        value=np.full(count, np.inf),
+        choice=np.zeros((count, work.e.shape[1]), dtype=np.int64),
+        gaps=np.zeros((count, net.hidden + net.heads + (net.inner_eps is not None))),
+    )
     side, corner = ends(work)
-    open_ = np.arange(count)
-    slope, tau = slope.copy(), tau.copy()
+    open_, here = np.arange(count), start.copy()
     for step in range(rounds):
         some = pairs[open_]
-        faces = evaluate(work, some, slope, tau)
+        faces = evaluate(work, some, here)
         at, row = faces.value.argmin(axis=1), np.arange(len(some))
         value, choice = faces.value[row, at], faces.choice[row, at]
         true, _ = margins(work, some, choice)
@@ -243,30 +285,62 @@ def relax(work: Work, pairs: Pairs, rounds: int, slope: np.ndarray, tau: np.ndar
         left.value[open_[lower]], left.choice[open_[lower]] = true[lower], choice[lower]
         better = value > left.bound[open_]
         left.bound[open_[better]] = value[better]
-        left.slope[open_[better]], left.tau[open_[better]] = slope[better], tau[better]
+        left.point.put(open_[better], here[better])
         go = (left.bound[open_] <= CLEAR * some.scale) & (left.value[open_] > 0)
-        if not go.any() or step == rounds - 1 or (hasty and (left.value < 0).any()):
+        if not go.any() or (hasty and (left.value < 0).any()):
             break
-        some, open_, at, value, choice = some[go], open_[go], at[go], value[go], choice[go]
-        slope, tau = slope[go], tau[go]
-        n, d = work.sums(choice)
+        some, open_, at, value, choice, here = some[go], open_[go], at[go], value[go], choice[go], here[go]
         row = np.arange(len(some))
+        n, d = work.sums(choice)
         w = 1.0 / d
         if net.heads > 1:
             w = 1.0 / np.take_along_axis(some.heads[:, ::-1], corner[at][:, None], axis=1)[:, 0]
+        left.gaps[open_] += _gaps(work, some, here, n, d, w, some.s[row, side[at]])
+        if step == rounds - 1:
+            break
         p = (w[:, :, None] * n[:, :, : net.hidden]).sum(axis=1) + work.own[: net.hidden] + net.shift.mid
         p = p + net.slope.mid * some.s[row, side[at]][:, None]
-        g = p - some.delta(slope)[1]
+        g = p - some.delta(here.slope)[1]
+        of_tau = some.scale[:, None] / 16 + 1e-300
         g_tau = 1.0 - w * d
-        size = some.scale[:, None] / 16 + 1e-300
-        size = np.broadcast_to(size, tau.shape)
-        norm = ((some.beta * g) ** 2).sum(axis=1)
+        norm = ((size[open_] * g) ** 2).sum(axis=1)
         if net.heads > 1:
-            norm = norm + ((size * g_tau) ** 2).sum(axis=1)
+            norm = norm + ((of_tau * g_tau) ** 2).sum(axis=1)
+        g_push = np.zeros((len(some), 2, 2, net.heads))
+        if here.push is not None:
+            both = np.stack([some.heads[:, 0] - d, d - some.heads[:, 1]], axis=1) * w[:, None]  # > 0 outside the box
+            used = np.stack([corner[at] == 0, corner[at] == 1], axis=1)
+            g_push = both[:, :, None] * used[:, None]
+            g_push = np.where((here.push > 0) | (g_push > 0), g_push, 0.0)
+            norm = norm + ((of_tau[:, :, None, None] * g_push) ** 2).sum(axis=(1, 2, 3))
         target = 0.3 * np.maximum(left.value[open_], 0.0)
         length = (1.2 * (target - value) / np.maximum(norm, 1e-300))[:, None]
-        slope = slope + length * some.beta**2 * g
-        slope = np.clip(slope, np.minimum(some.beta, 0.0), np.maximum(some.beta, 0.0))
-        if net.heads > 1:
-            tau = tau + length * size**2 * g_tau
+        slope = np.clip(here.slope + length * size[open_] ** 2 * g, limits[0][open_], limits[1][open_])
+        tau, push = here.tau + length * of_tau**2 * g_tau * (net.heads > 1), here.push
+        if push is not None:  # in units of w, as the gradient is
+            more = (length * of_tau**2)[:, :, None, None] * g_push * (1.0 / some.heads[:, ::-1])[:, None]
+            push = np.maximum(push + more, 0.0)
+        here = Point(slope, tau, push)
     return left
+
+
+def _gaps(
+    work: Work, pairs: Pairs, point: Point, n: np.ndarray, d: np.ndarray, w: np.ndarray, s: np.ndarray
+) -> np.ndarray:
+    """(P, variables) what the relaxation of each costs at an input with these sums, whose face has these w and s."""
+    net = work.scene.net
+    f = work.own + (n / d[:, :, None]).sum(axis=1)
+    weights, const = _weights(work, pairs, point.slope, s)
+    p = f[:, : net.hidden] + net.shift.mid + net.slope.mid * s[:, None]
+    p = np.clip(p, pairs.units[:, 0], pairs.units[:, 1])
+    open_ = (pairs.units[:, 0] < 0) & (pairs.units[:, 1] > 0)
+    of_units = (pairs.beta * np.maximum(p, 0.0) - point.slope * p - pairs.delta(point.slope)[0]) * open_
+    term = np.einsum("phm,pm->ph", n, weights) - point.tau * d
+    parts = [of_units, np.abs(term * (w - 1.0 / d)) * (net.heads > 1)]
+    if net.inner_eps is not None:
+        c = f[:, f.shape[1] - net.coordinates :]
+        true = np.sqrt((c**2).sum(axis=1) / net.width + net.width**2 * float(net.inner_eps.mid))
+        more, more_const = _weights(work, pairs, point.slope, s + 1.0)
+        slope = ((more - weights) * (f - work.own)).sum(axis=1) + more_const - const
+        parts.append(np.abs(slope * (true - s))[:, None])
+    return np.concatenate(parts, axis=1)

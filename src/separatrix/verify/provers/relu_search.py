@@ -84,6 +84,8 @@ class Work:
         """(C, 2, R, H): near the least and the greatest share of each head in each feature that is ranged."""
         net, cells = self.scene.net, len(self.scene.labels)
         heads, which = net.heads, net.ranged
+        if not len(which):
+            return np.zeros((cells, 2, 0, heads))
         full = [np.broadcast_to(v[..., which], (*self.e.shape, len(which))) for v in self.values]
         value = np.moveaxis(np.sum(full, axis=0), 3, 0)  # (R, H, J, S)
         guess = np.empty((cells, 2, len(which), heads))
