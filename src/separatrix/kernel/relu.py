@@ -2,8 +2,9 @@
 
 Layer norms may stand before either and at the end. Array `range` (cells, 2, R, H) guesses, for every feature that is
 ranged (see `relu_net`), the least and the greatest share of each head: the kernel derives ranges from it that hold for
-any guess. The other arrays give, for every cell and every other answer in the order in which the task lists them, one
-tree that cuts the cell, in preorder, and multipliers for each leaf (see `relu_bounds`). `node` (K,) holds
+any guess, head by head, or by corners where `joint` (cells, 2, R) is 1. The other arrays give, for every cell and every
+other answer in the order in which the task lists them, one tree that cuts the cell, in preorder, and multipliers for
+each leaf (see `relu_bounds`). `node` (K,) holds
     v >= 0   two children follow: variable v is at most the next number of `split`, then at least that number; the
              variables are the F pre-activations (times s), the H denominators, and s where there is an inner norm;
     -1       a leaf, every head alone;
@@ -33,7 +34,7 @@ from separatrix.kernel.relu_tables import Scene
 ALONE, CORNERS, MULTIPLIERS = -1, -2, -3
 MOST_WORK = 2**42  # terms of all corners of all leaves
 LARGEST = 2.0**300  # of a multiplier
-NAMES = ("node", "split", "range", "slope", "tau", "lean", "plus", "minus")
+NAMES = ("node", "split", "range", "joint", "slope", "tau", "lean", "plus", "minus")
 
 
 def check_case(case: Case) -> str:
@@ -108,6 +109,7 @@ class Trees:
         if node.dtype != np.int64 or node.ndim != 1 or ((node < MULTIPLIERS) | (node >= variables)).any():
             raise InputError("array node holds something that is neither a variable nor a kind of leaf")
         leaves, several = int((node < 0).sum()), int((node == MULTIPLIERS).sum())
+        joint = arrays["joint"]
         cells = len(arrays["range"]) if arrays["range"].ndim else 0
         shapes = {
             "split": (len(node) - leaves,),
@@ -118,6 +120,8 @@ class Trees:
             "plus": (several, 2, heads),
             "minus": (several, 2, heads),
         }
+        if joint.dtype != np.int64 or joint.shape != (cells, 2, len(net.ranged)) or not np.isin(joint, (0, 1)).all():
+            raise InputError(f"array joint does not hold {cells} x 2 x {len(net.ranged)} times 0 or 1")
         for name, shape in shapes.items():
             array = arrays[name]
             if array.dtype.name not in ("float64", "float32") or array.shape != shape or not np.isfinite(array).all():
@@ -126,9 +130,11 @@ class Trees:
                 raise RejectedError(f"a number in array {name} is too large")
         if (arrays["plus"] < 0).any() or (arrays["minus"] < 0).any():
             raise RejectedError("a multiplier is negative")
-        if (leaves * 2**heads + 2 * cells * len(net.ranged) * heads) * terms > MOST_WORK:
+        if ((leaves + int(joint.sum())) * 2**heads + joint.size * heads) * terms > MOST_WORK:
             raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
-        return cls({name: arrays[name] if name == "node" else arrays[name].astype(np.float64) for name in NAMES})
+        return cls(
+            {name: arrays[name] if name in ("node", "joint") else arrays[name].astype(np.float64) for name in NAMES}
+        )
 
     def ranges(self, scene: Scene) -> Ranges:
         """Those of the next cells, one group."""
@@ -136,7 +142,8 @@ class Trees:
         self.at[4] += count
         if self.at[4] > len(self.arrays["range"]):
             raise RejectedError("the certificate ends before the cells do")
-        return Ranges.of(scene, self.arrays["range"][start : start + count])
+        part = slice(start, start + count)
+        return Ranges.of(scene, self.arrays["range"][part], self.arrays["joint"][part] > 0)
 
     def take(self, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray, np.ndarray]]:
         """The leaves of the next tree: kind, its number, that of its multipliers, and its box within the root's."""

@@ -67,28 +67,29 @@ class Ranges:
     outer: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def of(cls, scene: Scene, tau: np.ndarray) -> Ranges:
-        """From a guess tau (C, 2, R, H) of the least and the greatest share of each head: any is sound."""
+    def of(cls, scene: Scene, tau: np.ndarray, joint: np.ndarray) -> Ranges:
+        """From a guess tau (C, 2, R, H) of the least and the greatest share of each head: any is sound.
+
+        joint (C, 2, R): whether the heads are bounded together, by corners, or each alone.
+        """
         net, cells = scene.net, len(scene.labels)
         heads, which = scene.denominators(), net.ranged
-        ends = []
-        for sign, guess in ((1.0, tau[:, 0]), (-1.0, -tau[:, 1])):
-            bound = np.empty((cells, len(which)))
-            own = scene.own[which] if sign > 0 else -scene.own[which]
-            step = max(1, CHUNK // max(1, len(which) * scene.low.size))
-            if not len(which):
-                ends.append(bound)
-                continue
-            for part in (slice(i, i + step) for i in range(0, cells, step)):
-                some = np.arange(cells)[part]
-                a = scene.feature(which)
-                a = a if sign > 0 else -a
-                flat = guess[part].reshape(-1, net.heads)
-                rows = np.tile(np.arange(len(which)), len(some))
-                least = _alone(scene, np.repeat(some, len(which)), a[rows], flat, heads[0][part], heads[1][part])
-                bound[part] = sum_low(np.stack([least, np.tile(own.low, len(some))]), axis=0).reshape(len(some), -1)
-            ends.append(bound)
-        features = ends[0], -ends[1]
+        ends = np.empty((2, cells, len(which)))
+        for side, sign in enumerate((1.0, -1.0)):
+            a, own = scene.feature(which), scene.own[which]
+            if sign < 0:
+                a, own = -a, -own
+            for corners in (False, True):
+                found = np.flatnonzero(joint[:, side] == corners)
+                for cell, r in (np.divmod(part, len(which)) for part in chunks(found, scene, not corners)):
+                    low, high, guess = heads[0][cell], heads[1][cell], sign * tau[cell, side, r]
+                    if corners:
+                        none = np.zeros((len(cell), 2, net.heads))
+                        least = _corners(scene, cell, a[r], guess, low, high, none, none)
+                    else:
+                        least = _alone(scene, cell, a[r], guess, low, high)
+                    ends[side, cell, r] = sign * sum_low(np.stack([least, own.low[r]]), axis=0)
+        features = ends[0], ends[1]
         one = np.ones(cells)
         s = outer = (one, one)
         if net.inner_eps is not None:
@@ -181,9 +182,8 @@ def _delta(beta: Ball, slope: np.ndarray, low: np.ndarray, high: np.ndarray) -> 
 
 
 def _alone(scene: Scene, cell: np.ndarray, a: Ball, tau: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(L,) below sum_h N_h / D_h, every head by itself; low, high (L or a divisor of it, H): ranges of the D_h."""
+    """(L,) below sum_h N_h / D_h, every head by itself; low, high (L, H): ranges of the D_h."""
     least = np.empty(tau.shape)
-    low, high = (np.repeat(end, len(tau) // len(end), axis=0) for end in (low, high))
     for h in range(scene.net.heads):
         least[:, h] = scene.words.low(_terms(scene, a[:, h], tau[:, h], h), cell)
     share = np.where(least >= 0, least / high, least / low)

@@ -27,7 +27,7 @@ from separatrix.kernel.relu_tables import Scene
 from separatrix.models.model import Model
 from separatrix.verify.provers.heads import Failure, Tally
 from separatrix.verify.provers.outcome import Outcome, refute, registry
-from separatrix.verify.provers.relu_dual import CLEAR, Pairs, Point, descend, first_tau, relax
+from separatrix.verify.provers.relu_dual import CLEAR, Guess, Pairs, Point, descend, first_tau, relax
 from separatrix.verify.provers.relu_search import Work
 from separatrix.verify.provers.relu_trees import Forest, Tree, arrays
 
@@ -106,7 +106,7 @@ def decide_cells(model: Model, task: Task, n: int, time_limit: float | None = No
     return Tally(done, refuted, cells - done - refuted, cells, worst, time.perf_counter() - start)
 
 
-def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, Work, np.ndarray]]:
+def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, Work, Guess]]:
     """All cells, as many of a group at a time as fit into memory, with their tables and guesses of ranges."""
     with np.errstate(all="ignore"):
         net, domain = read_model(task, n, model.arch, model.tensors), task.domain(n)
@@ -118,8 +118,8 @@ def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, Work,
             piece = replace(group, positions=group.positions[cut], symbols=group.symbols[cut], labels=labels)
             with np.errstate(all="ignore"):
                 work = Work.of(Scene.of(net, piece, domain))
-                guess = work.range_guess()
-            yield piece, work, np.nan_to_num(guess, posinf=0.0, neginf=0.0)
+                guess = Guess.of(work)
+            yield piece, work, guess
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class Part:
 
     group: CellGroup
     work: Work
-    guess: np.ndarray
+    guess: Guess
     ranges: Ranges
     pairs: Pairs
     state: np.ndarray
@@ -155,6 +155,11 @@ class Part:
         which = np.flatnonzero((self.state == 0) & ~failed[self.pairs.cell])
         if not len(which) or (hasty and failed.any()):
             return
+        if self.work.scene.net.heads > 1 and self.work.scene.net.hidden:
+            self._narrow(which, deadline)
+            which = which[self.state[which] == 0]
+            if not len(which):
+                return
         start = Point(*(np.stack([getattr(self.trees[p], name)[0] for p in which]) for name in ("slope", "tau")))
         forest = Forest(self.work, self.ranges, self.pairs)
         with np.errstate(all="ignore"):
@@ -163,6 +168,25 @@ class Part:
             self.trees[pair], self.state[pair] = tree, 1
         for pair, choice in forest.failing.items():
             self.choice[pair], self.state[pair] = choice, -1
+
+    def _narrow(self, which: np.ndarray, deadline: float) -> None:
+        """Ranges of several heads together for the cells of these pairs, and another look at them."""
+        with np.errstate(all="ignore"):
+            for cell in np.unique(self.pairs.cell[which]):
+                if time.perf_counter() < deadline:
+                    self.guess.join(self.work, self.ranges, int(cell))
+            self.ranges = self.guess.ranges(self.work)
+            self.pairs = Pairs.of(self.work, self.ranges)
+            some = self.pairs[which]
+            start = Point(*(np.stack([getattr(self.trees[p], name)[0] for p in which]) for name in ("slope", "tau")))
+            start.slope = np.clip(start.slope, *some.limits()[0])
+            found = relax(self.work, some, ROUNDS, start, hasty=False)
+        for row, pair in enumerate(which):
+            self.trees[pair] = Tree().add(self.work.scene.net.heads, found.point.slope[row], found.point.tau[row])
+            if found.bound[row] > CLEAR * some.scale[row]:
+                self.state[pair] = 1
+            elif found.value[row] < 0:
+                self.state[pair], self.choice[pair] = -1, found.choice[row]
 
     def refute(self, model: Model, task: Task, n: int) -> Outcome | None:
         """The kernel's word on the first input that errs, if there is one."""
@@ -189,9 +213,9 @@ class Part:
 
 
 @np.errstate(all="ignore")
-def decide(group: CellGroup, work: Work, guess: np.ndarray, deadline: float, hasty: bool) -> Part:
+def decide(group: CellGroup, work: Work, guess: Guess, deadline: float, hasty: bool) -> Part:
     """The relaxation method and a descent for failing inputs; `hasty` stops when an input fails."""
-    ranges = Ranges.of(work.scene, guess.astype(np.float32).astype(np.float64))
+    ranges = guess.ranges(work)
     pairs = Pairs.of(work, ranges)
     slope = pairs.slopes()
     tau, choice = first_tau(work, pairs, slope)

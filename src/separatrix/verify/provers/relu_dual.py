@@ -13,7 +13,64 @@ import numpy as np
 from separatrix.kernel.relu_bounds import Box, Ranges, units
 from separatrix.verify.provers.relu_search import CHUNK, Work
 
+JOINT = 25  # steps towards the joint ranges of a cell
 CLEAR = 1e-9  # in units of the scale: smaller bounds are not believed
+
+
+@dataclass(slots=True)
+class Guess:
+    """What ranges are derived from: tau (C, 2, R, H) and joint (C, 2, R), see `kernel.relu_bounds`."""
+
+    tau: np.ndarray
+    joint: np.ndarray
+
+    @classmethod
+    def of(cls, work: Work) -> Guess:
+        """Head by head."""
+        tau = np.nan_to_num(work.range_guess(), posinf=0.0, neginf=0.0)
+        return cls(tau.astype(np.float32).astype(np.float64), np.zeros(tau.shape[:3], dtype=bool))
+
+    def ranges(self, work: Work) -> Ranges:
+        """As the kernel will derive them."""
+        return Ranges.of(work.scene, self.tau, self.joint)
+
+    def join(self, work: Work, ranges: Ranges, cell: int) -> None:
+        """Bounds a cell's heads together: tau by Polyak steps for the corners' sums, from those of each head alone."""
+        net = work.scene.net
+        which, heads = net.ranged, net.heads
+        count = 2 * len(which)
+        weights = np.zeros((count, work.own.shape[0]))
+        weights[np.arange(count), np.tile(which, 2)] = np.repeat([1.0, -1.0], len(which))
+        low, high = ranges.heads[0][cell], ranges.heads[1][cell]
+        w = np.stack([1.0 / high, 1.0 / low])
+        corner = np.arange(2**heads)[:, None] >> np.arange(heads) & 1
+        pick = np.concatenate([corner == 0, corner == 1], axis=1).astype(np.float64)
+        a, cells = work.functional(weights), np.full(count, cell)
+        tau = np.concatenate([self.tau[cell, 0], -self.tau[cell, 1]])
+        best, value_of = tau.copy(), np.full(count, -np.inf)
+        reach, scale = np.full(count, np.inf), np.abs(tau).sum(axis=1) / 4 + 1e-9
+        row = np.arange(count)
+        for _ in range(JOINT):
+            term = work.e * (a - tau[:, :, None, None])
+            both = (w[:, :, None, None] * term[:, None]).reshape(count, 2 * heads, -1)
+            total = (pick @ both).reshape(count * len(pick), *work.e.shape[1:])
+            least, choice = work.least(total, np.repeat(cells, len(pick)))
+            value = least.reshape(count, -1)
+            at = value.argmin(axis=1)
+            value, choice = value[row, at] + tau.sum(axis=1), choice.reshape(count, len(pick), -1)[row, at]
+            n, d = work.sums(choice)
+            true = (np.einsum("phm,pm->ph", n, weights) / d).sum(axis=1)
+            reach = np.minimum(reach, true)
+            better = value > value_of
+            best[better], value_of[better] = tau[better], value[better]
+            g = 1.0 - w[corner[at], np.arange(heads)] * d
+            norm = (g**2).sum(axis=1) + 1e-12
+            step = np.minimum(np.maximum(reach - value, 0.0) / norm, scale)
+            tau = tau + step[:, None] * g
+        alone = np.concatenate([ranges.features[0][cell], -ranges.features[1][cell]]) - weights @ work.own
+        better = (value_of > alone + 1e-3 * scale).reshape(2, -1)
+        guess = np.stack([best[: len(which)], -best[len(which) :]])
+        self.tau[cell][better], self.joint[cell][better] = guess.astype(np.float32)[better], True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from separatrix.kernel.relu import ALONE, CORNERS, MULTIPLIERS, NAMES, root_box, split_box
 from separatrix.kernel.relu_bounds import Ranges, units
-from separatrix.verify.provers.relu_dual import CLEAR, Pairs, Point, descend, relax
+from separatrix.verify.provers.relu_dual import CLEAR, Guess, Pairs, Point, descend, relax
 from separatrix.verify.provers.relu_search import Work
 
 BATCH = 96  # boxes at a time
@@ -46,7 +46,7 @@ class Tree:
         return self
 
 
-def arrays(trees: Iterable[Tree], guesses: list[np.ndarray], work: Work) -> dict[str, np.ndarray]:
+def arrays(trees: Iterable[Tree], guesses: list[Guess], work: Work) -> dict[str, np.ndarray]:
     """The certificate's arrays, from the trees of all pairs and the guesses of ranges of all groups, in order."""
     net, trees = work.scene.net, list(trees)
 
@@ -58,7 +58,8 @@ def arrays(trees: Iterable[Tree], guesses: list[np.ndarray], work: Work) -> dict
     made = {
         "node": np.array([kind for tree in trees for kind in tree.node], dtype=np.int64),
         "split": rows("split"),
-        "range": np.concatenate(guesses).astype(np.float32),
+        "range": np.concatenate([guess.tau for guess in guesses]).astype(np.float32),
+        "joint": np.concatenate([guess.joint for guess in guesses]).astype(np.int64),
         "slope": rows("slope", net.hidden).astype(np.float32),
         "tau": tau if net.heads > 1 else tau[:, :0],
         "lean": np.zeros((len(tau), net.width if net.inner_eps is not None else 0)),
