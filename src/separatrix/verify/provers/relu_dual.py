@@ -393,10 +393,12 @@ def _gaps(
     open_ = (pairs.units[:, 0] < 0) & (pairs.units[:, 1] > 0)
     of_units = (pairs.beta * np.maximum(p, 0.0) - point.slope * p - pairs.delta(point.slope)[0]) * open_
     term = np.einsum("phm,pm->ph", n, weights) - point.tau * d
-    parts = [of_units, np.abs(term * (w - 1.0 / d)) * (net.heads > 1)]
+    inside = np.clip(d, pairs.heads[:, 0], pairs.heads[:, 1])  # what lies outside is for multipliers, not for cuts
+    parts = [of_units, np.abs(term * (w - 1.0 / inside)) * (net.heads > 1)]
     if net.inner_eps is not None:
         c = f[:, f.shape[1] - net.coordinates :]
         true = np.sqrt((c**2).sum(axis=1) / net.width + net.width**2 * float(net.inner_eps.mid))
+        true = np.clip(true, pairs.s[:, 0], pairs.s[:, 1])
         more, more_const = _weights(work, pairs, point.slope, s + 1.0)
         slope = ((more - weights) * (f - work.own)).sum(axis=1) + more_const - const
         parts.append(np.abs(slope * (true - s))[:, None])

@@ -19,7 +19,7 @@ from separatrix.verify.provers.relu_search import Work
 
 BATCH = 96  # boxes at a time
 ROUNDS = 14  # of the relaxation method, a box
-BOXES = 3000  # a pair
+BOXES = 6000  # a pair
 NEAR = 1e-8  # in units of the scale: true margins below are left undecided
 
 
