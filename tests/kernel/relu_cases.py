@@ -1,7 +1,8 @@
-"""Random models with a ReLU layer and layer norms, some of whose pairs fail, and the truth about them by enumeration."""
+"""Random models with a ReLU layer and layer norms, some of whose pairs fail, and the truth by enumeration."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import numpy as np
 from core.reference import random_tensors
 from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Readout, Table
 from separatrix.core.domain import CellGroup, Labels
+from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
-from separatrix.models.evaluate import evaluate
+from separatrix.kernel.relu_tables import Scene
+from separatrix.models.evaluate import evaluate, normalised
 from separatrix.models.model import Model
 from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.dyck import Dyck
@@ -111,3 +114,74 @@ def truth(model: Model, task: Task, n: int, group: CellGroup) -> tuple[np.ndarra
         at = margins.argmin(axis=0)
         least[cell], inputs[cell] = margins[at, np.arange(answers - 1)], rows[at]
     return least, inputs
+
+
+def inputs_of(scene: Scene, group: CellGroup, task: Task, n: int, cell: int) -> np.ndarray:
+    """Every word of a cell, as columns of the scene (words, J), by the task's own definition of the constraint."""
+    where = group.background or task.domain(n).alphabets
+    ids = scene.words.ids
+    allowed = [np.searchsorted(ids[:-2], np.asarray(a)).tolist() for a in where]
+    allowed[group.query] = [len(ids) - 2]
+    for position, symbol in zip(group.positions[cell], group.symbols[cell], strict=True):
+        allowed[position] = [int(np.searchsorted(ids[:-2], symbol))]
+    columns = np.array(list(itertools.product(*allowed)))
+    columns = columns[group.constraint.holds(ids[columns])]
+    blanks = np.full((len(columns), scene.words.allowed.shape[0] - columns.shape[1]), len(ids) - 1)
+    return np.concatenate([columns, blanks], axis=1)
+
+
+def values(
+    scene: Scene, group: CellGroup, made: Instance, cell: int, rival: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of every input of a cell: s S times the margin over `rival`, the features, s, S, D_h, from the model itself.
+
+    Attention is evaluated input by input from the model's tensors; D_h in units of the scene's own shift.
+    """
+    columns = inputs_of(scene, group, made.task, made.n, cell)
+    tokens = scene.words.ids[columns]
+    tokens = tokens[:, : made.task.domain(made.n).positions]
+    model, arch, net = made.model, made.model.arch, scene.net
+    stream = _attended(model, tokens, group.query)
+    d = arch.width
+    centred = d * stream - stream.sum(axis=1, keepdims=True)
+    t, layers_ = model.tensors, arch.layers
+    s = outer = np.ones(len(tokens))
+    parts = []
+    after, ff = stream, next((layer for layer in layers_ if isinstance(layer, FeedForward)), None)
+    if ff is not None:
+        into, pre = t["layers.1.in"], stream
+        if ff.norm == "pre":
+            s = d * np.sqrt(stream.var(axis=1) + float(t["layers.1.norm_eps"]))
+            into, pre = t["layers.1.norm_scale"][:, None] * into, centred
+        parts.append(pre @ into)
+        inner = stream
+        if ff.norm == "pre":
+            scale, bias, eps = (t[f"layers.1.norm_{name}"] for name in ("scale", "bias", "eps"))
+            inner = normalised(stream, scale, bias, float(eps))
+        hidden = np.maximum(inner @ t["layers.1.in"] + t["layers.1.in_bias"], 0.0)
+        after = hidden @ t["layers.1.out"] + t["layers.1.out_bias"] + (stream if ff.residual else 0.0)
+    readout = t["readout.weight"]
+    if isinstance(layers_[-1], LayerNorm):
+        i = len(layers_) - 1
+        readout = t[f"layers.{i}.scale"][:, None] * readout
+        readout = d * readout - readout.sum(axis=0)
+        if net.outer_eps is not None:
+            outer = d * np.sqrt(after.var(axis=1) + layers_[-1].eps)
+        real_outer = d * np.sqrt(after.var(axis=1) + layers_[-1].eps)
+    else:
+        real_outer = outer
+    if net.outs:
+        parts.append(stream @ readout)
+    parts.append(centred[:, : net.coordinates])
+    logits = evaluate(model, tokens, queries=[group.query])[:, 0]
+    margin = logits[:, scene.labels[cell]] - logits[:, rival if rival is not None else 0]
+    weight = (scene.low + scene.high)[:, np.arange(columns.shape[1]), columns] / 2
+    return margin * s * real_outer, np.concatenate(parts, axis=1), s, outer, weight.sum(axis=2).T
+
+
+def _attended(model: Model, tokens: np.ndarray, query: int) -> np.ndarray:
+    """(inputs, d) the stream at the query after the attention layer, by the model's own evaluation of that layer."""
+    arch = dataclasses.replace(model.arch, layers=model.arch.layers[:1], readout=Readout(model.arch.width, "reals"))
+    t = {name: tensor for name, tensor in model.tensors.items() if name in tensor_shapes(arch)}
+    t |= {"readout.weight": np.eye(arch.width), "readout.bias": np.zeros(arch.width)}
+    return evaluate(Model(arch, t), tokens, queries=[query])[:, 0]

@@ -61,10 +61,9 @@ class Scene:
         g = ((asks @ net.query) * Ball.exact(np.float64(net.scale))) @ turned(net.key)  # (H, 1, d)
         score = _sum([part[None] @ turned(g)[:, None] for part in parts])
         score = score[..., 0]  # (H, J, S)
-        allowed = np.where(words.only_any(), score.mid, np.nan)
-        with np.errstate(invalid="ignore"):
-            shift = np.nanmax(np.nanmin(allowed, axis=2), axis=1)  # makes every D_h at least about 1
-            shift = np.maximum(shift, np.nanmax(allowed, axis=(1, 2)) - FAR)
+        allowed = words.only_any()
+        shift = np.where(allowed, score.mid, np.inf).min(axis=2).max(axis=1)  # makes every D_h at least about 1
+        shift = np.maximum(shift, np.where(allowed, score.mid, -np.inf).max(axis=(1, 2)) - FAR)
         e = exp(score - Ball.exact(np.broadcast_to(shift[:, None, None], score.mid.shape)))
         return cls(
             net=net,

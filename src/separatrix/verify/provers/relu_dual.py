@@ -136,7 +136,9 @@ class Pairs:
         Where the box is one side of a cut, slopes beyond beta or 0 make the cut count.
         """
         low, high = self.units[:, 0], self.units[:, 1]
-        size = np.maximum(np.abs(self.beta), np.abs(self.beta).mean(axis=1, keepdims=True) / 4)
+        size = np.maximum(
+            np.abs(self.beta), np.abs(self.beta).sum(axis=1, keepdims=True) / (4 * max(1, self.beta.shape[1]))
+        )
         least, most = np.minimum(self.beta, 0.0), np.maximum(self.beta, 0.0)
         least = np.where(low >= 0, np.where(low == 0, self.beta - 4 * size, self.beta), least)
         most = np.where(low >= 0, self.beta, most)
