@@ -29,7 +29,10 @@ def built(n: int, symbols: int = 2) -> tuple[Equality, Model]:
 def certificate(
     task: Equality, model: Model, n: int, factor: object = "mismatch", noise: object = NOISE
 ) -> Certificate:
-    claim, evidence = Claim(task.name, task.parameters(), n, "correct", "real"), {"factor": factor, "noise": noise, "terms": 2**20, "merge": False}
+    claim, evidence = (
+        Claim(task.name, task.parameters(), n, "correct", "real"),
+        {"factor": factor, "noise": noise, "terms": 2**20, "merge": False},
+    )
     return Certificate("contract", claim, PROVED, task.source_sha256(), evidence, {}, model.reference())
 
 

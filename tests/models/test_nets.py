@@ -8,7 +8,7 @@ import torch
 
 from separatrix.can import Witness
 from separatrix.can import registry as witnesses
-from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Readout, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Linear, PointerSet, Readout, Table
 from separatrix.core.domain import PointerSets
 from separatrix.core.errors import InputError
 from separatrix.core.seeds import child
@@ -25,6 +25,13 @@ DEEP = (
     Attention(2, 4, 3, residual=True),
     FeedForward(5, residual=True),
 )
+NORMS = (
+    Attention(2, 3, 2, norm="pre", residual=True),
+    FeedForward(6, norm="pre", residual=True),
+    LayerNorm(1e-3),
+    Attention(1, 2, 3, mask="causal", norm="pre"),
+    LayerNorm(1e-5, bias=False),
+)
 POSITIONS, VOCABULARY = 6, 5
 ARCHS = {
     "table": Arch(4, Table(VOCABULARY), ONE, Readout(3)),
@@ -34,6 +41,7 @@ ARCHS = {
     "wide head": Arch(4, Table(VOCABULARY, 8), (Attention(2, 16, 20, residual=True),), Readout(3)),
     "feed-forward": Arch(4, Table(VOCABULARY, 8), (FeedForward(6),), Readout(2)),
     "deep": Arch(5, Table(VOCABULARY, 8), DEEP, Readout(4), blank=True),
+    "norms": Arch(5, Table(VOCABULARY, 8), NORMS, Readout(4), blank=True),
     "linear": Arch(4, Linear(2, 8), DEEP, Readout(2, "reals")),
     "least-norm": Arch(2 + 2 * 4, PointerSet(2, 8, 2, 4, "least-norm"), ONE, Readout(2, "reals")),
     "least-norm, narrow": Arch(2 + 2 * 1, PointerSet(2, 8, 2, 1, "least-norm"), ONE, Readout(2, "reals")),
@@ -45,7 +53,8 @@ ARCHS = {
 
 def random_model(arch: Arch, rng: np.random.Generator, dtype: type = np.float64) -> Model:
     shapes = tensor_shapes(arch)
-    return Model(arch, {name: np.asarray(rng.standard_normal(shape) / 2, dtype) for name, shape in shapes.items()})
+    tensors = {name: np.asarray(rng.standard_normal(shape) / 2, dtype) for name, shape in shapes.items()}
+    return Model(arch, {name: abs(t) if name.endswith("eps") else t for name, t in tensors.items()})
 
 
 def random_inputs(arch: Arch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:

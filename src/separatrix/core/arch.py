@@ -52,7 +52,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Multi-head attention; score = scale * <query, key>, head outputs mapped by W_O and summed."""
+    """Multi-head attention; score = scale * <query, key>, head outputs mapped by W_O and summed.
+
+    norm: `pre`, a layer norm of what queries, keys and values read, inside the residual branch.
+    """
 
     heads: int
     key_width: int
@@ -60,20 +63,34 @@ class Attention:
     weights: Literal["softmax"] = "softmax"
     mask: Literal["none", "causal"] = "none"
     scale: float = 1.0
-    norm: Literal["none"] = "none"
+    norm: Literal["none", "pre"] = "none"
     residual: bool = False
     kind: Literal["attention"] = "attention"
 
 
 @dataclass(frozen=True, slots=True)
 class FeedForward:
-    """One hidden layer, applied to every position."""
+    """One hidden layer, applied to every position; norm `pre` is a layer norm of what it reads."""
 
     hidden: int
     activation: Literal["relu"] = "relu"
-    norm: Literal["none"] = "none"
+    norm: Literal["none", "pre"] = "none"
     residual: bool = False
     kind: Literal["feed-forward"] = "feed-forward"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """(x - mean) / sqrt(variance + eps) * scale [+ bias] at every position, in place of the stream."""
+
+    eps: float = 1e-5
+    bias: bool = True
+    kind: Literal["layer-norm"] = "layer-norm"
+
+    @property
+    def residual(self) -> bool:
+        """A layer norm has no residual path around it."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +108,14 @@ class Arch:
     Attributes:
         width: dimension of the residual stream.
         first: the first map, one of a closed list.
-        layers: attention and feed-forward layers in order.
+        layers: attention, feed-forward and norm layers in order.
         blank: whether the model appends one constant token of its own after the input.
         residual: named slices (name, start, stop) of the stream, for people; evaluation ignores them.
     """
 
     width: int
     first: Table | PointerSet | Linear
-    layers: tuple[Attention | FeedForward, ...]
+    layers: tuple[Attention | FeedForward | LayerNorm, ...]
     readout: Readout
     blank: bool = False
     residual: tuple[tuple[str, int, int], ...] = ()
@@ -126,6 +143,9 @@ class Arch:
                 sizes += [layer.heads, layer.key_width, layer.value_width]
                 if not math.isfinite(layer.scale):
                     raise InputError(f"the scale {layer.scale} of an attention layer in the config is not finite")
+            elif isinstance(layer, LayerNorm):
+                if not 0.0 < layer.eps < math.inf:
+                    raise InputError(f"the eps {layer.eps} of a layer norm in the config is not positive and finite")
             else:
                 sizes.append(layer.hidden)
         if min(sizes) < 1 or max(sizes) > 2**31:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Attention, Linear, PointerSet, Table
+from separatrix.core.arch import Attention, LayerNorm, Linear, PointerSet, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
 from separatrix.core.positional import Positional, positional_shapes
@@ -40,6 +40,11 @@ def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
     if arch.blank:
         shapes["embed.blank"] = (d,)
     for i, layer in enumerate(arch.layers):
+        if isinstance(layer, LayerNorm):
+            shapes |= {f"layers.{i}.scale": (d,)} | ({f"layers.{i}.bias": (d,)} if layer.bias else {})
+            continue
+        if layer.norm == "pre":
+            shapes |= {f"layers.{i}.norm_scale": (d,), f"layers.{i}.norm_bias": (d,), f"layers.{i}.norm_eps": ()}
         if isinstance(layer, Attention):
             h, m, v = layer.heads, layer.key_width, layer.value_width
             shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.key": (h, d, m)}
@@ -65,3 +70,5 @@ def check_tensors(arch: AnyArch, tensors: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"tensor {name!r} is {tensor.dtype.name}; known are {', '.join(DTYPES)}")
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise InputError(f"tensor {name!r} holds a NaN or an infinity")
+        if name.endswith(".norm_eps") and not tensor > 0:
+            raise InputError(f"tensor {name!r} is {tensor}; the eps of a layer norm must be positive")

@@ -57,6 +57,8 @@ def _domain(case: Case) -> Sequence:
     layer, first = arch.layers[0], arch.first
     if len(arch.layers) != 1 or not isinstance(layer, Attention) or layer.heads != 1 or layer.mask != "none":
         raise UnknownError("the separable check decides models of one attention layer with one head, unmasked")
+    if layer.norm != "none":
+        raise UnknownError("the separable check decides models without layer norm")
     if not isinstance(first, Table) or arch.readout.decision != "argmax":
         raise UnknownError("the separable check needs a token table and an argmax read-out")
     if domain.vocabulary != first.vocabulary:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Table
 from separatrix.core.errors import UnknownError
 
 Number = Any  # flint.arb; python-flint is imported inside functions, and in this file alone
@@ -110,12 +110,14 @@ class Net:
     def __init__(self, arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
         if not isinstance(arch.first, Table):
             raise UnknownError("the arb evaluation handles token tables only")
+        if not all(isinstance(layer, Attention | FeedForward | LayerNorm) for layer in arch.layers):
+            raise UnknownError("the arb evaluation does not know a layer of this model")
         self.arch = arch
         self.tensors = tensors
         self.maps = {
             name: [exact(part) for part in (tensor if tensor.ndim == 3 else [tensor])]
             for name, tensor in tensors.items()
-            if not name.startswith("embed.")
+            if not name.startswith("embed.") and tensor.ndim
         }
 
     def logits(self, tokens: np.ndarray, query: int) -> list[Number]:
@@ -132,9 +134,30 @@ class Net:
         for i, layer in enumerate(self.arch.layers):
             rows = list(range(x.nrows())) if i + 1 < len(self.arch.layers) else [query]
             here = stack([[x[r, c] for c in range(x.ncols())] for r in rows])
-            out = self._attend(i, layer, x, here, rows) if isinstance(layer, Attention) else self._feed(i, here)
+            if isinstance(layer, LayerNorm):
+                x = self._norm(here, f"layers.{i}.", layer.eps)
+                continue
+            seen, asks = x, here
+            if layer.norm != "none":
+                eps = float(t[f"layers.{i}.norm_eps"])
+                seen, asks = (self._norm(part, f"layers.{i}.norm_", eps) for part in (x, here))
+            out = self._attend(i, layer, seen, asks, rows) if isinstance(layer, Attention) else self._feed(i, asks)
             x = out + here if layer.residual else out
         return entries(x * self.maps["readout.weight"][0] + self.maps["readout.bias"][0])[0]
+
+    def _norm(self, x: Matrix, name: str, eps: float) -> Matrix:
+        """The layer norm of every row, by the scale and perhaps the bias that `name` begins."""
+        from flint import arb
+
+        scale = entries(self.maps[f"{name}scale"][0])[0]
+        bias = entries(self.maps[f"{name}bias"][0])[0] if f"{name}bias" in self.maps else [arb(0)] * len(scale)
+        rows = []
+        for row in entries(x):
+            mean = sum(row, arb(0)) / len(row)
+            centred = [v - mean for v in row]
+            root = (sum((v * v for v in centred), arb(0)) / len(row) + arb(eps)).sqrt()
+            rows.append([v / root * s + b for v, s, b in zip(centred, scale, bias, strict=True)])
+        return stack(rows)
 
     def _attend(self, i: int, layer: Attention, x: Matrix, here: Matrix, rows: list[int]) -> Matrix:
         from flint import arb, arb_mat

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Table
 from separatrix.core.errors import UnknownError
 from separatrix.kernel.balls import Ball, U, exp, gamma, up
+from separatrix.kernel.norm import last, read
 
 
 def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, query: int) -> Ball:
@@ -24,7 +25,15 @@ def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, q
         x = _join(x, Ball.exact(tensors["embed.blank"][None]))
     for i, layer in enumerate(arch.layers):
         rows = np.arange(len(x.mid)) if i + 1 < len(arch.layers) else np.array([query])
-        out = _attend(layer, tensors, i, x, rows) if isinstance(layer, Attention) else _feed(tensors, i, x[rows])
+        match layer:
+            case Attention():
+                out = _attend(layer, tensors, i, read(layer, tensors, i, x), rows)
+            case FeedForward():
+                out = _feed(tensors, i, read(layer, tensors, i, x[rows]))
+            case LayerNorm():
+                out = last(layer, tensors, i, x[rows])
+            case _:
+                raise UnknownError("the ball evaluation does not know a layer of this model")
         x = out + x[rows] if layer.residual else out
     return (x @ Ball.exact(tensors["readout.weight"]))[0] + Ball.exact(tensors["readout.bias"])
 

@@ -32,6 +32,7 @@ from separatrix.kernel import (
     positional,
     positional_counterexample,
     rank_bound,
+    relu,
     separable,
     swap_rows,
 )
@@ -51,6 +52,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "heads": Kind("correct", heads.check_case, floats=True),
+    "relu": Kind("correct", relu.check_case),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
     "positional": Kind("correct", positional.check_case),

@@ -53,6 +53,8 @@ class Layer:
             raise UnknownError("the separable check needs a token table and an argmax read-out")
         if arch.first.positions not in (0, positions):
             raise UnknownError(f"the model has {arch.first.positions} positions, the task {positions}")
+        if layer.norm != "none":
+            raise UnknownError("the separable check decides models without layer norm")
         if layer.mask == "causal":
             raise UnknownError("the separable check does not handle a causal mask yet")
         names = ("query", "key", "value", "output")

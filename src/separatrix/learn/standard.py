@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, PointerSet, Readout, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, PointerSet, Readout, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.domain import PointerSets, RealAnswer
 from separatrix.core.errors import InputError
@@ -16,6 +17,7 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
 from separatrix.models.model import Model
 
+EPS = 1e-5  # of a layer norm
 SPREAD = 0.3  # larger ones begin with sharp attention to wrong positions, from which some queries never return
 
 
@@ -29,11 +31,15 @@ def one_layer(
     value_width: int | None = None,
     residual: bool = False,
     blank: bool = False,
+    mlp: int = 0,
+    mlp_residual: bool = True,
+    norm: bool = False,
 ) -> Arch:
-    """One attention layer with scale 1 / sqrt(key_width), then the read-out; no feed-forward part.
+    """One attention layer with scale 1 / sqrt(key_width), a ReLU layer of width `mlp` if any, and the read-out.
 
     Symbols are read from a table with learned positions. Pointer sets are read as (z ; key ; sum of the keys pointed
     at), with keys of width (width - dim) / 2. key_width and value_width are per head, width // heads by default.
+    With `norm` each layer reads a layer norm of the stream, and so does the read-out.
 
     >>> from separatrix.tasks import make_task
     >>> one_layer(make_task("index-lookup", {"symbols": 4}), 8, width=16).layers[0].scale
@@ -53,12 +59,18 @@ def one_layer(
     else:
         raise InputError(f"{task.name} has symbols and real parts; no standard model reads both")
     m, v = key_width or width // heads, value_width or width // heads
-    attention = Attention(heads, m, v, scale=1.0 / math.sqrt(m), residual=residual)
+    pre: Literal["none", "pre"] = "pre" if norm else "none"
+    attention = Attention(heads, m, v, scale=1.0 / math.sqrt(m), norm=pre, residual=residual)
+    layers: list[Attention | FeedForward | LayerNorm] = [attention]
+    if mlp:
+        layers.append(FeedForward(mlp, norm=pre, residual=mlp_residual))
+    if norm:
+        layers.append(LayerNorm(EPS))
     if isinstance(outputs, RealAnswer):
         readout = Readout(outputs.dim, "reals")
     else:
         readout = Readout(outputs.k)
-    arch = Arch(width, first, (attention,), readout, blank)
+    arch = Arch(width, first, tuple(layers), readout, blank)
     arch.check()
     return arch
 
@@ -79,6 +91,10 @@ def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32
         elif name.endswith("diagonal"):
             turn, size = np.pi * rng.random(shape[1]), 0.9 + 0.1 * rng.random(shape[1])
             drawn = np.stack([size * np.cos(turn), size * np.sin(turn)])
+        elif name.endswith("scale"):
+            drawn = np.ones(shape)
+        elif name.endswith("norm_eps"):
+            drawn = np.full(shape, EPS)
         else:
             drawn = drawn * (SPREAD if name.startswith("embed.") else 1.0 / math.sqrt(shape[-2]))
         tensors[name] = np.asarray(drawn, dtype=dtype)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from separatrix.core.arch import Attention
+from separatrix.core.arch import Attention, LayerNorm
 from separatrix.core.errors import InputError
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
@@ -57,22 +57,41 @@ def attention_weights(model: Model, tokens: np.ndarray, reals: np.ndarray | None
     x = embed(model.transformer, model.tensors, np.asarray(tokens), reals)
     layer = model.transformer.layers[0]
     assert isinstance(layer, Attention), "the first layer is no attention layer"
-    scores = _scores(model, 0, layer, x, np.array([query]))[:, :, 0]
+    scores = _scores(model, 0, layer, _read(model, 0, layer, x), np.array([query]))[:, :, 0]
     return _softmax(scores)
 
 
 def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """The stream after the layer at `queries`."""
     tensors, kept = model.tensors, x[:, queries]
+    if isinstance(layer, LayerNorm):
+        return normalised(kept, tensors[f"layers.{i}.scale"], tensors.get(f"layers.{i}.bias"), layer.eps)
+    read = _read(model, i, layer, x)
     if isinstance(layer, Attention):
-        weights = _softmax(_scores(model, i, layer, x, queries))  # batch head query key
-        values = _map("bjd,hdv->bhjv", x, tensors, f"layers.{i}.value")
+        weights = _softmax(_scores(model, i, layer, read, queries))  # batch head query key
+        values = _map("bjd,hdv->bhjv", read, tensors, f"layers.{i}.value")
         heads = np.einsum("bhqj,bhjv->bhqv", weights, values.astype(np.float64))
         out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
     else:
-        hidden = kept @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
+        hidden = read[:, queries] @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
         out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]
     return out + kept if layer.residual else out  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _read(model: Model, i: int, layer: object, x: np.ndarray) -> np.ndarray:
+    """What the layer reads of the stream: itself, or its layer norm."""
+    if layer.norm == "none":  # pyright: ignore[reportAttributeAccessIssue]
+        return x
+    scale, bias, eps = (model.tensors[f"layers.{i}.norm_{name}"] for name in ("scale", "bias", "eps"))
+    return normalised(x, scale, bias, float(eps))
+
+
+def normalised(x: np.ndarray, scale: np.ndarray, bias: np.ndarray | None, eps: float) -> np.ndarray:
+    """The layer norm of each row, in float64."""
+    x = x.astype(np.float64)
+    centred = x - x.mean(axis=-1, keepdims=True)
+    out = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps) * scale.astype(np.float64)
+    return out if bias is None else out + bias.astype(np.float64)
 
 
 def _scores(model: Model, i: int, layer: Attention, x: np.ndarray, queries: np.ndarray) -> np.ndarray:

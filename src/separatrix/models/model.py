@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, PointerSet
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, PointerSet
 from separatrix.core.certificate import ModelReference
 from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError
@@ -129,6 +129,8 @@ def _describe_positional(arch: Positional) -> str:
 
 
 def _describe(layer: object) -> str:
+    if isinstance(layer, LayerNorm):
+        return f"eps {layer.eps:g}, {'with' if layer.bias else 'no'} bias"
     if isinstance(layer, Attention):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     if isinstance(layer, FeedForward):

@@ -127,4 +127,3 @@ def build(task: Dyck, n: int) -> Model:
             "readout.bias": np.array([0.0, 0.5 / (n + 1)]),
         },
     )
-

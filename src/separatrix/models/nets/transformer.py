@@ -9,12 +9,17 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, layer_norm
 
 from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Table
 from separatrix.core.errors import InputError
 from separatrix.core.shapes import tensor_shapes
 from separatrix.models.nets.pointers import pointer_queries
+
+
+def trains(name: str, tensor: Tensor) -> bool:
+    """Whether a tensor is a weight: the eps of a layer norm is none, and integers have no gradient."""
+    return tensor.is_floating_point() and not name.endswith(".norm_eps")
 
 
 class Transformer(nn.Module):
@@ -46,7 +51,7 @@ class Transformer(nn.Module):
             tensor = tensors[name]
             if tuple(tensor.shape) != shape:
                 raise InputError(f"tensor {name!r} has shape {tuple(tensor.shape)}; the architecture asks for {shape}")
-            self.register_parameter(self.names[name], nn.Parameter(tensor, tensor.is_floating_point()))
+            self.register_parameter(self.names[name], nn.Parameter(tensor, trains(name, tensor)))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -77,7 +82,13 @@ class Transformer(nn.Module):
         for i, layer in enumerate(self.arch.layers):
             at = wanted if i == last else everywhere
             kept = x[:, at]
-            out = self._attend(i, layer, x, at) if isinstance(layer, Attention) else self._feed(i, layer, kept)
+            if isinstance(layer, Attention):
+                out = self._attend(i, layer, self._read(i, layer, x), at)
+            elif isinstance(layer, FeedForward):
+                out = self._feed(i, layer, self._read(i, layer, kept))
+            else:
+                bias = self._tensor(f"layers.{i}.bias") if layer.bias else None
+                out = layer_norm(kept, kept.shape[-1:], self._tensor(f"layers.{i}.scale"), bias, layer.eps)
             x = out + kept if layer.residual else out
         return x @ self._tensor("readout.weight") + self._tensor("readout.bias")
 
@@ -109,6 +120,13 @@ class Transformer(nn.Module):
         if length > len(table):
             raise InputError(f"the input has {length} positions; the model has {len(table)}")
         return table[:length]
+
+    def _read(self, i: int, layer: Attention | FeedForward, x: Tensor) -> Tensor:
+        """What the layer reads of the stream: itself, or its layer norm."""
+        if layer.norm == "none":
+            return x
+        scale, bias, eps = (self._tensor(f"layers.{i}.norm_{name}") for name in ("scale", "bias", "eps"))
+        return layer_norm(x, x.shape[-1:], scale, bias, eps.item())
 
     def _attend(self, i: int, layer: Attention, x: Tensor, at: Tensor) -> Tensor:
         """(batch, queries, width): what the heads write at the positions `at` of the stream x.

@@ -190,7 +190,7 @@ class Bench:
     @np.errstate(all="ignore")
     def __init__(self, model: Model, task: Task, n: int, semantics: Semantics) -> None:
         self.model, self.task, self.n, self.domain = model, task, n, task.domain(n)
-        self.heads = read_model(task, n, model.arch, model.tensors, semantics.spec)
+        self.heads = read_model(task, n, model.transformer, model.tensors, semantics.spec)
         self.weights = Weights.of(model, self.domain.positions, semantics.spec)
 
     @np.errstate(all="ignore")
@@ -215,7 +215,7 @@ class Bench:
     def margin(self, tokens: np.ndarray, query: int) -> tuple[float, bool]:
         """The least margin on an input, and whether the kernel is sure that the model errs there."""
         label = int(self.task.answer(tokens[None])[0, self.task.queries(self.n).index(query)])
-        logits = forward(self.model.arch, self.model.tensors, tokens, query)
+        logits = forward(self.model.transformer, self.model.tensors, tokens, query)
         rivals = np.delete(np.arange(len(logits.mid)), label)
         gap = logits[[label]] - logits[rivals]
         return float(gap.mid.min()), bool((gap.high <= 0).any())

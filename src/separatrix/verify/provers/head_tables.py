@@ -55,7 +55,7 @@ class Weights:
             readout=t["readout.weight"] if layer.residual else None,
             bias=t["readout.bias"],
             scale=layer.scale,
-            budget=None if spec is None else Budget.of(model.arch, model.tensors, positions, spec),
+            budget=None if spec is None else Budget.of(model.transformer, model.tensors, positions, spec),
         )
 
 

@@ -1,0 +1,157 @@
+"""Least sums over the words of a cell, of any constraint: floats below min over words of sum_j term_j(x_j).
+
+Terms come as lower ends, floats l_j(s) below the real terms; so the least real sum of lower ends is below the least sum
+of terms, and it is bounded from below in directed rounding:
+    product   the sum of min_s l_j(s);
+    count     sum_j base_j + the r smallest of with_j - base_j, base_j = min over other symbols, with_j = l_j(symbol);
+    distinct  sum_j min_k (c_jk - b_k) + the T smallest b_k for prices b of the classes k: the T tied positions take T
+              different classes, and c_jk is the least l_j(s) over symbols of class k (weak duality). Any prices are
+              sound; those of an optimal assignment are looked for here, and need not be right;
+    regular   the shortest path through the automaton.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from separatrix.core.domain import Constraint
+from separatrix.core.errors import RejectedError
+from separatrix.kernel.balls import sum_low
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of each cell of a group, in columns: slot j holds one of the columns that `allowed` names.
+
+    ids (S,): the symbol of each column, -1 for the blank's. allowed (J, S), never empty: what slots may hold unless the
+    cell says otherwise. places, columns (C, f): slots that cell c forces, and to which columns. tied (T,): slots, in
+    increasing order, that the constraint is about.
+    """
+
+    constraint: Constraint
+    ids: np.ndarray
+    allowed: np.ndarray
+    places: np.ndarray
+    columns: np.ndarray
+    tied: np.ndarray
+
+    def low(self, terms: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(B,) from lower ends (B, J, S) and the cells (B,) that they are about; not finite where nothing is known."""
+        terms = np.where(np.isfinite(terms), terms, -np.inf)
+        best = np.where(self.allowed, terms, np.inf).min(axis=2)
+        row = np.arange(len(terms))
+        for place, column in zip(self.places[cell].T, self.columns[cell].T, strict=True):
+            best[row, place] = terms[row, place, column]
+        if self.constraint.kind == "product" or not len(self.tied):
+            return sum_low(best, axis=1)
+        allowed = self.only(cell)[:, self.tied]  # (B, T, S)
+        own = np.where(allowed, terms[:, self.tied], np.inf)
+        best[:, self.tied] = 0.0
+        match self.constraint.kind:
+            case "count":
+                rest = self._count(own, allowed)
+            case "distinct":
+                rest = self._distinct(own)
+            case "regular":
+                rest = self._regular(own)
+            case kind:
+                raise RejectedError(f"a cell of this task has a constraint of unknown kind {kind!r}")
+        return sum_low(np.concatenate([best, rest[:, None]], axis=1), axis=1)
+
+    def only(self, cell: np.ndarray) -> np.ndarray:
+        """(B, J, S) what the slots may hold in these cells, forced ones included."""
+        allowed = np.repeat(self.allowed[None], len(cell), axis=0)
+        row = np.arange(len(cell))
+        for place, column in zip(self.places[cell].T, self.columns[cell].T, strict=True):
+            allowed[row, place] = False
+            allowed[row, place, column] = True
+        return allowed
+
+    def only_any(self) -> np.ndarray:
+        """(J, S) what the slots may hold in some cell."""
+        allowed = self.allowed.copy()
+        allowed[self.places.reshape(-1), self.columns.reshape(-1)] = True
+        return allowed
+
+    def _count(self, terms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """A position that can hold nothing else takes the symbol; one that cannot hold it does not."""
+        this = self.ids == self.constraint.symbol
+        can, must = (allowed & this).any(axis=2), ~(allowed & ~this).any(axis=2)
+        may, wanted = can & ~must, self.constraint.count - must.sum(axis=1)
+        if (wanted < 0).any() or (wanted > may.sum(axis=1)).any():
+            raise _empty()
+        other = np.where(this, np.inf, terms).min(axis=2, initial=np.inf)
+        there = np.where(this, terms, np.inf).min(axis=2, initial=np.inf)
+        base = np.where(must, there, other)
+        gain = np.where(may, np.nextafter(there - np.where(may, other, 0.0), -np.inf), np.inf)
+        gain = np.sort(gain, axis=1)
+        taken = np.where(np.arange(gain.shape[1]) < wanted[:, None], gain, 0.0)
+        return sum_low(np.concatenate([base, taken], axis=1), axis=1)
+
+    def _distinct(self, terms: np.ndarray) -> np.ndarray:
+        kinds = self.constraint.class_of(self.ids)
+        known = np.flatnonzero(kinds >= 0)
+        order = known[np.argsort(kinds[known], kind="stable")]
+        if not len(order):
+            raise _empty()
+        _, starts = np.unique(kinds[order], return_index=True)
+        cost = np.minimum.reduceat(terms[:, :, order], starts, axis=2)  # (B, T, K)
+        open_ = cost < np.inf
+        if (open_.any(axis=1).sum(axis=1) < cost.shape[1]).any() or not open_.any(axis=2).all():
+            raise _empty()
+        price = np.where(open_.any(axis=1), _prices(cost), np.inf)  # of a class that nobody may take: never paid
+        reduced = np.where(open_, np.nextafter(cost - np.where(open_, price[:, None], 0.0), -np.inf), np.inf)
+        cheapest = np.sort(price, axis=1)[:, : cost.shape[1]]
+        return sum_low(np.concatenate([reduced.min(axis=2), cheapest], axis=1), axis=1)
+
+    def _regular(self, terms: np.ndarray) -> np.ndarray:
+        table = np.array(self.constraint.transitions)
+        known = np.flatnonzero((self.ids >= 0) & (self.ids < table.shape[1]))
+        if (terms < np.inf)[:, :, np.setdiff1d(np.arange(len(self.ids)), known)].any():
+            raise RejectedError("a cell of this task allows a symbol that its automaton does not know")
+        leads = table[:, self.ids[known]].reshape(-1)
+        order = np.argsort(leads, kind="stable")
+        targets, starts = np.unique(leads[order], return_index=True)
+        least = np.full((len(terms), len(table)), np.inf)
+        least[:, 0] = 0.0
+        for letter in np.moveaxis(terms[:, :, known], 1, 0):
+            step = least[:, :, None] + letter[:, None]
+            step = np.where(step < np.inf, np.nextafter(step, -np.inf), np.inf).reshape(len(terms), -1)
+            least = np.full(least.shape, np.inf)
+            least[:, targets] = np.minimum.reduceat(step[:, order], starts, axis=1)
+        end = least[:, list(self.constraint.accepting)]
+        if not (end < np.inf).any(axis=1).all():
+            raise _empty()
+        return end.min(axis=1)
+
+
+def _prices(cost: np.ndarray) -> np.ndarray:
+    """(B, K) prices b <= 0 of classes, from cost (B, T, K); good ones where an assignment is found, else 0.
+
+    With s the optimal assignment, b_k is the length of the shortest chain of exchanges,
+    min(0, min over rows j of b_s(j) + c_jk - c_js(j)): then c_jk - b_k is least at k = s(j).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    taken = np.zeros(cost.shape[:2], dtype=np.int64)
+    found = np.ones(len(cost), dtype=bool)
+    for b, one in enumerate(cost):
+        try:
+            taken[b] = linear_sum_assignment(one)[1]
+        except ValueError:  # no assignment, or numbers that are not finite
+            found[b] = False
+    more = cost - np.take_along_axis(cost, taken[:, :, None], axis=2)
+    price = np.zeros((len(cost), cost.shape[2]))
+    for _ in range(cost.shape[1]):
+        chain = np.take_along_axis(price, taken, axis=1)[:, :, None] + more
+        shorter = np.minimum(price, np.where(chain < np.inf, chain, np.inf).min(axis=1))
+        if np.array_equal(shorter, price):
+            break
+        price = shorter
+    return np.where(found[:, None] & np.isfinite(price).all(axis=1, keepdims=True), price, 0.0)
+
+
+def _empty() -> RejectedError:
+    return RejectedError("a cell of this task holds no input; nothing is proved about it")
