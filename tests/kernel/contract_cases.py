@@ -110,7 +110,9 @@ class LastZero(Before):
             yield CellGroup(query, own, EMPTY, EMPTY, labels=np.array([no]), background=(rest,) * n)
             for last in range(query):
                 where = (anything,) * (last + 1) + (rest,) * (n - last - 1)
-                yield CellGroup(query, own, np.array([[last]]), np.zeros((1, 1), np.int64), np.array([yes]), None, where)
+                yield CellGroup(
+                    query, own, np.array([[last]]), np.zeros((1, 1), np.int64), np.array([yes]), None, where
+                )
 
 
 class Anywhere(Step):

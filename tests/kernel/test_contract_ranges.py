@@ -44,7 +44,9 @@ def test_random_models_stay_in_their_boxes_and_above_their_bounds(seed: int) -> 
         chain, n = random_chain(rng, int(rng.integers(1, 4)), mask == "causal"), int(rng.integers(1, 5))
         model = random_model(rng, chain, n, mask)
         words = inputs_of(chain[0], n)
-        weights = Weights(model.arch, model.tensors, float(rng.choice([0.0, 2.0**-20, 0.5])), int(rng.choice([0, 2**20])))
+        weights = Weights(
+            model.arch, model.tensors, float(rng.choice([0.0, 2.0**-20, 0.5])), int(rng.choice([0, 2**20]))
+        )
         first, blocks = blocks_of(model.arch)
         stream = contract._tokens(chain[0], n, weights, first)
         actual, labels = streams(model, words), words
@@ -75,7 +77,9 @@ def test_random_models_stay_in_their_boxes_and_above_their_bounds(seed: int) -> 
                         inside = (labels[:, query] == stream.symbol[own]) & (answers[:, query] == label)
                         for c in part.forced[row]:
                             inside &= labels[:, stream.place[c]] == stream.symbol[c]
-                        free = [j for j in range(query if last.causal else n) if j not in stream.place[part.forced[row]]]
+                        free = [
+                            j for j in range(query if last.causal else n) if j not in stream.place[part.forced[row]]
+                        ]
                         for j in free if part.automaton is None else []:
                             if j != query:
                                 inside &= part.allowed[part.ground[row], stream.number[j, labels[:, j]]]

@@ -58,9 +58,7 @@ def read_noise(text: str) -> float:
 
 
 @np.errstate(all="ignore")  # overflow becomes an infinite radius, which proves nothing
-def check(
-    task: Task, chain: Sequence[Task], n: int, weights: Weights, progress: Progress = silent
-) -> list[int]:
+def check(task: Task, chain: Sequence[Task], n: int, weights: Weights, progress: Progress = silent) -> list[int]:
     """Checks every layer; the numbers of cells, or RejectedError, or UnknownError for what it does not handle."""
     arch = weights.arch
     _check_tasks(task, chain, n, arch)

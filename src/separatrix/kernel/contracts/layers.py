@@ -69,7 +69,7 @@ class Weights:
             else:
                 mine = self.tensors[f"layers.{j}.in"].any(axis=1)
             read = mine | read if layer.residual else mine
-        return read
+        return np.atleast_1d(read)
 
     def _alive(self, box: Ball, i: int) -> Ball:
         alive = self.alive(i)
