@@ -21,9 +21,9 @@ class KHop(Task):
     The answer `symbols` stands for "nowhere": a pointer is 0. No cells are known. For k a power of two the task factors
     into one step that fetches the symbol before, one hop, and log2 k doublings.
 
-    >>> word = np.array([[1, 0, 2, 1, 3, 0, 1, 2, 3, 4, 0]])  # baebcabebda with a = 0, e = 2, c = 3, d = 4
+    >>> word = np.array([[1, 0, 4, 1, 2, 0, 1, 4, 1, 3, 4, 0]])  # baebcabebdea
     >>> [int(KHop(k, 5).answer(word)[0, -1]) for k in (1, 2, 3)]
-    [1, 2, 3]
+    [1, 2, 5]
     """
 
     k: int = 2
@@ -35,8 +35,8 @@ class KHop(Task):
     length_word = "symbols"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= 2**16 or not 2 <= self.symbols <= 2**12:
-            raise InputError(f"k-hop: k = {self.k}, symbols = {self.symbols}; take k to {2**16}, 2 to {2**12} symbols")
+        if not 1 <= self.k <= 2**32 or not 2 <= self.symbols <= 2**12:
+            raise InputError(f"k-hop: k = {self.k}, symbols = {self.symbols}; take k to {2**32}, 2 to {2**12} symbols")
 
     def domain(self, n: int) -> Sequence:
         if not 1 <= n <= 2**16:

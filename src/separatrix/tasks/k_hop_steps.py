@@ -80,7 +80,7 @@ class Hop(Previous):
     Reads the labels of `Previous`; answers with the pointer and its symbol, or if `last` with the symbol alone.
 
     >>> Hop(2).answer(Previous(2).answer(np.array([[1, 0, 1, 1]])))
-    array([[2, 2, 3, 10]])
+    array([[ 2,  2,  3, 10]])
     """
 
     last: bool = False

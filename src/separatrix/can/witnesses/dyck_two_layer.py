@@ -72,7 +72,7 @@ def build(task: Dyck, n: int) -> Model:
     place[:, gates] = np.stack([odd & (t > 1), (t % 2 == 0) & (t <= n), t == 1, t == n], axis=1)
 
     # head `opener`: score t + B ([odd] + kind). Openers at odd positions score t + 2B, everybody else at most
-    # N + 1 + B. The last of them has odds e^-2 + e^-4 + .. < 0.16 against earlier ones, N e^(N + 1 - B) against the rest
+    # N + 1 + B: the odds are e^-2 + e^-4 + .. < 0.16 for earlier ones against the last, N e^(N + 1 - B) for the rest
     b = n + 1 + math.ceil(math.log(100 * n))
     place[:, recency] = (t + b * odd)[:, None]
     token[:types, recency] = b

@@ -60,7 +60,7 @@ class Weights:
 
     def alive(self, i: int) -> np.ndarray:
         """(d,) whether layers i, i+1, .. or the read-out read the coordinate at all."""
-        read: np.ndarray = np.asarray(self.tensors["readout.weight"].any(axis=1))
+        read = np.atleast_1d(self.tensors["readout.weight"].any(axis=1))
         for j in range(len(self.arch.layers) - 1, i - 1, -1):
             layer = self.arch.layers[j]
             if isinstance(layer, Attention):
@@ -68,8 +68,8 @@ class Weights:
                 mine = parts[0] | parts[1] | parts[2]
             else:
                 mine = self.tensors[f"layers.{j}.in"].any(axis=1)
-            read = np.asarray(mine | read if layer.residual else mine)
-        return read
+            read = mine | read if layer.residual else mine
+        return np.atleast_1d(read)
 
     def _alive(self, box: Ball, i: int) -> Ball:
         alive = self.alive(i)

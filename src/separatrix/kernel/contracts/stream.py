@@ -74,14 +74,15 @@ def hull(box: Ball, order: Ints, starts: Ints) -> Ball:
 
 
 def snapped(box: Ball) -> Ball:
-    """Slightly larger balls on a coarse grid, so that boxes that all but agree become one; exact numbers stay as they are.
+    """Slightly larger balls on a grid, so that boxes that all but agree become one; exact numbers stay as they are.
 
-    Centres move to multiples of 2^-GRID times the size of their column; radii grow to powers of two.
+    Centres and radii move to multiples of 2^-GRID times the size of their column, radii below that to powers of two.
     """
     size = np.frexp((np.abs(box.mid) + box.rad).max(axis=0, initial=0.0))[1]
     step = np.ldexp(1.0, np.clip(size - GRID, -900, 900))
     mid = np.rint(box.mid / step) * step
-    rad = np.ldexp(1.0, np.frexp(up(box.rad + np.abs(box.mid - mid)))[1])
+    rad = up(box.rad + np.abs(box.mid - mid))
+    rad = np.where(rad < step, np.ldexp(1.0, np.frexp(rad)[1]), np.ceil(rad / step) * step)
     loose = (box.rad > 0) & np.isfinite(rad)
     return Ball(np.where(loose, mid, box.mid), np.where(loose, rad, box.rad))
 

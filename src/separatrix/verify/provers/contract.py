@@ -38,9 +38,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         return Outcome("unknown", None, "the model reads no table of the task's tokens")
     sentence = ""
     for name, chain in task.factors().items():
-        for noise, terms, merge in CHOICES[
-            len(chain) < 3 :
-        ]:  # short chains have few cells: the coarse way saves little
+        for noise, terms, merge in CHOICES[len(chain) < 3 :]:  # the coarse way saves little on short ones
             evidence = {"factor": name, "noise": noise.hex(), "terms": terms, "merge": merge}
             certificate, verdict = submit("contract", model, task, n, semantics, evidence=evidence, progress=progress)
             if verdict.accepted:
