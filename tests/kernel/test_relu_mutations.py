@@ -201,7 +201,6 @@ def misleading(good: Arrays, rng: np.random.Generator, model: Model) -> Arrays:
         "joint": rng.integers(0, 2, good["joint"].shape),
         "slope": wild("slope", leaves),
         "tau": wild("tau", leaves),
-        "lean": wild("lean", leaves),
         "plus": np.abs(wild("plus", several)),
         "minus": np.abs(wild("minus", several)),
     }
@@ -218,7 +217,7 @@ def test_a_tree_must_be_whole_and_each_leaf_prove_its_own_box(given: tuple[int, 
         assert not accepted(model, task, n, good | {"node": np.delete(node, at)})  # one too few
         assert not accepted(model, task, n, good | {"node": np.insert(node, at, -1)})  # one too many
     first = int(np.flatnonzero(node >= 0)[0])
-    rest = {name: np.delete(good[name], 0, axis=0) for name in ("slope", "tau", "lean")}
+    rest = {name: np.delete(good[name], 0, axis=0) for name in ("slope", "tau")}
     gone = good | rest | {"node": np.delete(node, leaf[0])}  # a leaf is missing, and all arrays fit each other
     assert not accepted(model, task, n, gone)
     closed = good | rest | {"node": np.delete(node, [first, leaf[0]]), "split": split[1:]}  # half a cell is left out
@@ -244,8 +243,8 @@ def test_a_leaf_that_proves_one_side_does_not_prove_the_other() -> None:
     """Every leaf of a tree alone, in place of the tree: what a cut gives is used only where it was made."""
     model, task, n, good = cut_case()
     for at in range(len(good["slope"])):
-        alone = {name: good[name][[at]] for name in ("slope", "tau", "lean")}
+        alone = {name: good[name][[at]] for name in ("slope", "tau")}
         alone |= {"node": np.array([-2, -2]), "split": np.zeros(0)}
         alone |= {name: good[name][:0] for name in ("plus", "minus")}
-        two = {name: np.concatenate([alone[name]] * 2) for name in ("slope", "tau", "lean")}
+        two = {name: np.concatenate([alone[name]] * 2) for name in ("slope", "tau")}
         assert not accepted(model, task, n, good | alone | two)
