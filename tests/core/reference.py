@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from separatrix.core.arch import Arch, Attention, FeedForward, Readout, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Readout, Table
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import SeparatrixError
 from separatrix.core.semantics import REAL, Semantics
@@ -53,12 +53,32 @@ def arb_logits(model: Model, tokens: np.ndarray, query: int) -> list[arb]:
             rows.append([blank[0, c] for c in range(arch.width)])
         for i, layer in enumerate(arch.layers):
             x = arb_mat(len(rows), arch.width, [v for row in rows for v in row])
-            out = _attention(t, i, layer, x) if isinstance(layer, Attention) else _feed(t, i, x)
-            x = out + x if layer.residual else out
+            if isinstance(layer, LayerNorm):
+                x = _norm(x, t[f"layers.{i}.scale"], t.get(f"layers.{i}.bias"), layer.eps)
+            else:
+                seen = x
+                if layer.norm == "pre":
+                    scale, bias, eps = (t[f"layers.{i}.norm_{name}"] for name in ("scale", "bias", "eps"))
+                    seen = _norm(x, scale, bias, float(eps))
+                out = _attention(t, i, layer, seen) if isinstance(layer, Attention) else _feed(t, i, seen)
+                x = out + x if layer.residual else out
             rows = [[x[r, c] for c in range(arch.width)] for r in range(len(rows))]
         last = arb_mat(1, arch.width, rows[query])
         logits = last * exact(t["readout.weight"]) + exact(t["readout.bias"][None])
         return [logits[0, k] for k in range(arch.readout.outputs)]
+
+
+def _norm(x: arb_mat, scale: np.ndarray, bias: np.ndarray | None, eps: float) -> arb_mat:
+    entries = []
+    for r in range(x.nrows()):
+        row = [x[r, c] for c in range(x.ncols())]
+        mean = sum(row, arb(0)) / len(row)
+        deviation = (sum(((v - mean) * (v - mean) for v in row), arb(0)) / len(row) + arb(eps)).sqrt()
+        shift = np.zeros(len(row)) if bias is None else bias
+        entries += [
+            (v - mean) / deviation * arb(float(s)) + arb(float(b)) for v, s, b in zip(row, scale, shift, strict=True)
+        ]
+    return arb_mat(x.nrows(), x.ncols(), entries)
 
 
 def _attention(t: Mapping[str, np.ndarray], i: int, layer: Attention, x: arb_mat) -> arb_mat:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.reference import random_tensors
+from kernel.heads_cases import OneCell
 from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Readout, Table
 from separatrix.core.domain import CellGroup, Labels
 from separatrix.core.shapes import tensor_shapes
@@ -185,3 +186,13 @@ def _attended(model: Model, tokens: np.ndarray, query: int) -> np.ndarray:
     t = {name: tensor for name, tensor in model.tensors.items() if name in tensor_shapes(arch)}
     t |= {"readout.weight": np.eye(arch.width), "readout.bias": np.zeros(arch.width)}
     return evaluate(Model(arch, t), tokens, queries=[query])[:, 0]
+
+
+def one_cell(seed: int, heads: int, norm: str) -> Instance:
+    """Normal weights on one cell of index lookup, three symbols and four positions."""
+    rng = np.random.default_rng((seed, heads, NORMS.index(norm), 82))
+    task, n = OneCell(3, 1, 2), 4
+    arch = Arch(5, Table(3 + n, n + 1), layers(rng, heads, norm, 6), Readout(3))
+    t = random_tensors(arch, rng, 0.8)
+    t |= {name: np.full(tensor.shape, 1e-2) for name, tensor in t.items() if name.endswith("eps")}
+    return Instance(f"one cell, {norm} of {heads}", Model(arch, t), task, n)

@@ -8,20 +8,24 @@ import numpy as np
 import pytest
 import torch
 
+from kernel.test_heads_mutations import shared
+from separatrix.can.witnesses.equality_two_layer import build as build_equality
+from separatrix.can.witnesses.index_lookup_quadratic import build as build_lookup
 from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Readout, Table
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.errors import InputError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.shapes import check_tensors, tensor_shapes
+from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.forward import forward
-from separatrix.kernel.judge import KINDS
 from separatrix.kernel.norm import normalised
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.tasks import make_task
+from separatrix.verify.provers import certify
 
 LAYERS = (
     Attention(2, 3, 2, norm="pre", residual=True),
@@ -74,28 +78,58 @@ def test_the_eps_of_a_norm_must_be_positive() -> None:
     assert Arch.from_config(made.arch.to_config()) == made.arch
 
 
-ONE = Attention(1, 3, 3)
-SHAPES = {
-    "pre-norm attention": (dataclasses.replace(ONE, norm="pre"),),
-    "two heads, pre-norm": (Attention(2, 3, 3, norm="pre"),),
-    "final norm": (ONE, LayerNorm()),
-    "norm first": (LayerNorm(), ONE),
-    "contract's layers": (
-        dataclasses.replace(ONE, residual=True),
-        FeedForward(3, norm="pre", residual=True),
-        ONE,
-    ),
-}
+def normed(made: Model, which: int) -> Model:
+    """The model with a layer norm: before layer `which`, or at the end for -1."""
+    arch, d = made.arch, made.arch.width
+    if which < 0:
+        last = len(arch.layers)
+        more = {f"layers.{last}.scale": np.ones(d), f"layers.{last}.bias": np.zeros(d)}
+        return Model(dataclasses.replace(arch, layers=(*arch.layers, LayerNorm())), dict(made.tensors) | more)
+    layer = dataclasses.replace(arch.layers[which], norm="pre")  # pyright: ignore[reportCallIssue]
+    layers = (*arch.layers[:which], layer, *arch.layers[which + 1 :])
+    more = {"scale": np.ones(d), "bias": np.zeros(d), "eps": np.array(1e-5)}
+    named = {f"layers.{which}.norm_{name}": value for name, value in more.items()}
+    return Model(dataclasses.replace(arch, layers=layers), dict(made.tensors) | named)
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("kind", [k for k, v in KINDS.items() if v.statement == "correct"])
-def test_kinds_that_do_not_know_layer_norm_refuse_it(name: str, kind: str) -> None:
-    """Each of them is given a model with a norm that makes it wrong, and evidence of the emptiest form."""
-    task = make_task("index-lookup", {"symbols": 4})
-    made = model(SHAPES[name])
-    claim = Claim(task.name, task.parameters(), 2, "correct", "real")
-    certificate = Certificate(kind, claim, PROVED, task.source_sha256(), {}, {}, made.reference())
-    for engine in ("fast", "arb"):
-        verdict = judge(certificate, made.arch, made.tensors, engine=engine)
-        assert not verdict.accepted and verdict.exit_code in (1, 2, 3)
+def proved_models() -> dict[str, tuple[Model, Task, int]]:
+    """By kind of certificate, a model that is proved right with it."""
+    lookup = make_task("index-lookup", {"symbols": 4})
+    one, rng = build_lookup(lookup, 4), np.random.default_rng(0)
+    return {
+        "separable": (one, lookup, 4),
+        "heads": (shared(one, (0.5, 0.5), rng), lookup, 4),
+        "contract": (build_equality(make_task("equality", {}), 4), make_task("equality", {}), 4),
+    }
+
+
+@pytest.mark.parametrize("kind", ["separable", "heads", "contract"])
+def test_kinds_that_do_not_know_layer_norm_refuse_it(kind: str) -> None:
+    """Evidence that is accepted for a model is not for the same model with a layer norm somewhere."""
+    made, task, n = proved_models()[kind]
+    outcome = certify(made, task, n, method=kind)
+    assert outcome.verdict == "proved" and outcome.certificate is not None
+    for which in (*range(len(made.arch.layers)), -1):
+        other = normed(made, which)
+        for engine in ("fast", "arb"):
+            certificate = dataclasses.replace(outcome.certificate, model=other.reference())
+            verdict = judge(certificate, other.arch, other.tensors, engine=engine)
+            assert not verdict.accepted and verdict.exit_code == 3, (which, verdict.sentence)
+        assert certify(other, task, n, method=kind).verdict != "proved"
+
+
+@pytest.mark.parametrize("kind", ["exhaustive", "counterexample"])
+def test_kinds_that_evaluate_inputs_evaluate_the_layer_norm(kind: str) -> None:
+    """A layer norm that turns the read-out around makes a right model wrong, and both kinds say so."""
+    task, n = make_task("index-lookup", {"symbols": 2}), 2
+    made = normed(build_lookup(task, n), -1)
+    other = Model(made.arch, dict(made.tensors) | {"layers.1.scale": -np.ones(made.arch.width)})
+    tokens = {"tokens": [0, 1, 2], "query": 2}
+    statement = "correct" if kind == "exhaustive" else "incorrect"
+    claim = Claim(task.name, task.parameters(), n, statement, "real")
+    for model_, right in ((made, True), (other, False)):
+        evidence = {} if kind == "exhaustive" else tokens
+        certificate = Certificate(kind, claim, PROVED, task.source_sha256(), evidence, {}, model_.reference())
+        for engine in ("fast", "arb"):
+            verdict = judge(certificate, model_.arch, model_.tensors, engine=engine)
+            assert verdict.accepted == (right == (kind == "exhaustive")), verdict.sentence

@@ -74,7 +74,7 @@ def test_ranges_hold_for_any_guess() -> None:
 
 
 def test_no_multipliers_bound_above_the_truth() -> None:
-    """Random slopes, taus, leans, boxes and multipliers of boxes: the bound is below the least value in the box."""
+    """Random slopes, taus, boxes and multipliers of boxes: the bound is below the least value in the box."""
     rng, seen, tight = np.random.default_rng(2), 0, 0
     for made in cases(range(96)):
         for group, scene in scenes(made):
@@ -103,11 +103,9 @@ def test_no_multipliers_bound_above_the_truth() -> None:
                 slope = slope + rng.normal(size=net.hidden) * rng.choice([0.0, 0.1, 3.0])
                 shape = (1, 2, net.heads)
                 plus, minus = rng.random((2, *shape)) * (rng.random((2, *shape)) < 0.3)
-                lean = np.zeros((1, net.width if net.inner_eps is not None else 0))
-                lean = lean + rng.normal(size=lean.shape) * rng.choice([0.0, 0.3])
                 tau = rng.normal(size=(1, net.heads if net.heads > 1 else 0))
                 alone = np.array([bool(rng.integers(2))])
-                leaf = Leaves(np.array([cell]), np.array([rival]), alone, box, slope[None], tau, lean, plus, minus)
+                leaf = Leaves(np.array([cell]), np.array([rival]), alone, box, slope[None], tau, plus, minus)
                 with np.errstate(all="ignore"):
                     found = float(leaves_low(scene, ranges, leaf)[0])
                 least = value[inside].min(initial=np.inf)

@@ -127,30 +127,44 @@ class Words:
         return end.min(axis=1)
 
 
+@np.errstate(all="ignore")  # what is not finite becomes a price of 0
 def _prices(cost: np.ndarray) -> np.ndarray:
-    """(B, K) prices b <= 0 of classes, from cost (B, T, K); good ones where an assignment is found, else 0.
+    """(B, K) prices b <= 0 of classes, from cost (B, T, K): those of the Hungarian method, or 0 where it fails.
 
-    With s the optimal assignment, b_k is the length of the shortest chain of exchanges,
-    min(0, min over rows j of b_s(j) + c_jk - c_js(j)): then c_jk - b_k is least at k = s(j).
+    Row after row joins the assignment along a shortest path, for all B at once; column 0 stands for the row that joins.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    taken = np.zeros(cost.shape[:2], dtype=np.int64)
-    found = np.ones(len(cost), dtype=bool)
-    for b, one in enumerate(cost):
-        try:
-            taken[b] = linear_sum_assignment(one)[1]
-        except ValueError:  # no assignment, or numbers that are not finite
-            found[b] = False
-    more = cost - np.take_along_axis(cost, taken[:, :, None], axis=2)
-    price = np.zeros((len(cost), cost.shape[2]))
-    for _ in range(cost.shape[1]):
-        chain = np.take_along_axis(price, taken, axis=1)[:, :, None] + more
-        shorter = np.minimum(price, np.where(chain < np.inf, chain, np.inf).min(axis=1))
-        if np.array_equal(shorter, price):
-            break
-        price = shorter
-    return np.where(found[:, None] & np.isfinite(price).all(axis=1, keepdims=True), price, 0.0)
+    count, rows, classes = cost.shape
+    of_row, price = np.zeros((count, rows + 1)), np.zeros((count, classes + 1))
+    owner, at = np.zeros((count, classes + 1), dtype=np.int64), np.arange(count)
+    for row in range(1, rows + 1):
+        owner[:, 0] = row
+        least, way = np.full((count, classes + 1), np.inf), np.zeros((count, classes + 1), dtype=np.int64)
+        used, last, open_ = np.zeros((count, classes + 1), dtype=bool), np.zeros(count, dtype=np.int64), at
+        for _ in range(row):
+            used[open_, last[open_]] = True
+            own = owner[open_, last[open_]]
+            step = cost[open_, own - 1] - of_row[open_, own][:, None] - price[open_, 1:]
+            shorter = ~used[open_, 1:] & (step < least[open_, 1:])
+            least[open_, 1:] = np.where(shorter, step, least[open_, 1:])
+            way[open_, 1:] = np.where(shorter, last[open_][:, None], way[open_, 1:])
+            left = np.where(used[open_], np.inf, least[open_])
+            left[:, 0] = np.inf
+            last[open_], rise = left.argmin(axis=1), left.min(axis=1)
+            one, column = np.nonzero(used[open_])
+            of_row[open_[one], owner[open_[one], column]] += rise[one]
+            price[open_] -= np.where(used[open_], rise[:, None], 0.0)
+            least[open_] -= np.where(used[open_], 0.0, rise[:, None])
+            open_ = open_[owner[open_, last[open_]] != 0]
+            if not len(open_):
+                break
+        todo = at
+        for _ in range(row):
+            before = way[todo, last[todo]]
+            owner[todo, last[todo]] = owner[todo, before]
+            last[todo] = before
+            todo = todo[before != 0]
+    fine = np.isfinite(price).all(axis=1, keepdims=True)
+    return np.where(fine, price, 0.0)[:, 1:]
 
 
 def _empty() -> RejectedError:

@@ -10,7 +10,7 @@ each leaf (see `relu_bounds`). `node` (K,) holds
     -1       a leaf, every head alone;
     -2       the corners of the box of all 1 / D_h;
     -3       the same, with multipliers for the box.
-`split` (inner nodes,), `slope` (leaves, F), `tau` (leaves, H; width 0 where H = 1), `lean` (leaves, d or 0), `plus` and
+`split` (inner nodes,), `slope` (leaves, F), `tau` (leaves, H; width 0 where H = 1), `plus` and
 `minus` (leaves -3, 2, H) are read in the same order. A box that holds no input, by the ranges that the kernel derived,
 needs no proof.
 """
@@ -34,7 +34,7 @@ from separatrix.kernel.relu_tables import Scene
 ALONE, CORNERS, MULTIPLIERS = -1, -2, -3
 MOST_WORK = 2**42  # terms of all corners of all leaves
 LARGEST = 2.0**300  # of a multiplier
-NAMES = ("node", "split", "range", "joint", "slope", "tau", "lean", "plus", "minus")
+NAMES = ("node", "split", "range", "joint", "slope", "tau", "plus", "minus")
 
 
 def check_case(case: Case) -> str:
@@ -116,7 +116,6 @@ class Trees:
             "range": (cells, 2, len(net.ranged), heads),
             "slope": (leaves, hidden),
             "tau": (leaves, heads if heads > 1 else 0),
-            "lean": (leaves, net.width if net.inner_eps is not None else 0),
             "plus": (several, 2, heads),
             "minus": (several, 2, heads),
         }
@@ -193,8 +192,8 @@ def proved(scene: Scene, trees: Trees) -> np.ndarray:
         for array, name in ((plus, "plus"), (minus, "minus")):
             array[number >= 0] = trees.arrays[name][number[number >= 0]]
         box = split_box(net, np.array(lows), np.array(highs))
-        slope, tau, lean = (trees.arrays[name][leaf] for name in ("slope", "tau", "lean"))
-        leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, lean, plus, minus)
+        slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
+        leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, plus, minus)
         np.logical_and.at(result, (cell, rival), leaves_low(scene, ranges, leaves) > 0)
     others = np.arange(answers) != scene.labels[:, None]
     return result[others].reshape(cells, answers - 1)

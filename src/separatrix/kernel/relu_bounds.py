@@ -11,7 +11,6 @@ and being linear in s while the input is fixed, it is enough to bound it at both
               bound it where every w_h is at an end of its range, and there it is a separable sum. To each corner may be
               added sum_h [minus_h (b_h - D_h) + plus_h (D_h - a_h)] times -1, for D_h in [a_h, b_h]: any multipliers
               plus, minus >= 0, which may depend on the end that w_h takes.
-And where there is a norm, s >= <v, c> / (sqrt(d) |v|) for any v: <v, c> - sqrt(d) |v| s <= 0 may be added.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ class Box:
 class Leaves:
     """L boxes of (cell, rival) with their multipliers.
 
-    slope (L, F): lambda. tau (L, H), or width 0 for one head, which needs none. lean (L, d): v, or width
-    0. plus, minus (L, 2, H), where w_h is 1/high (0) and where it is 1/low (1).
+    slope (L, F): lambda. tau (L, H), or width 0 for one head, which needs none. plus, minus (L, 2, H), where w_h is
+    1/high (0) and where it is 1/low (1).
     """
 
     cell: np.ndarray
@@ -52,7 +51,6 @@ class Leaves:
     box: Box
     slope: np.ndarray
     tau: np.ndarray
-    lean: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
 
@@ -125,8 +123,6 @@ def leaves_low(scene: Scene, ranges: Ranges, leaves: Leaves) -> np.ndarray:
             at = np.arange(len(rows))
             weights[at, hidden + scene.labels[leaves.cell[rows]]] = s
             weights[at, hidden + leaves.rival[rows]] = -s
-        if leaves.lean.shape[1]:
-            weights[:, -leaves.lean.shape[1] :] = leaves.lean[rows]
         value = np.empty(len(rows))
         for alone in (False, True):
             for part in chunks(np.flatnonzero(leaves.alone[rows] == alone), scene, alone):
@@ -153,7 +149,7 @@ def _bound(
 def _constant(
     scene: Scene, ranges: Ranges, leaves: Leaves, rows: np.ndarray, s: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """(L,) below what does not depend on the heads: delta, lambda (shift + slope s), s (constant + t S), the lean."""
+    """(L,) below what does not depend on the heads: delta, lambda (shift + slope s), s (constant + t S)."""
     net, label, rival = scene.net, scene.labels[leaves.cell[rows]], leaves.rival[rows]
     slope, at = Ball.exact(leaves.slope[rows]), Ball.exact(s[:, None])
     beta = Ball(net.beta.mid.T, net.beta.rad.T)
@@ -165,9 +161,6 @@ def _constant(
     if net.outer_eps is not None:
         tilted = _interval(*outer) * tilt
     parts.append((at[:, 0] * (net.constant[label] - net.constant[rival] + tilted)).low[:, None])
-    if leaves.lean.shape[1]:
-        size = root(up((leaves.lean[rows] ** 2).sum(axis=1) * net.width, net.width + 2), above=True)
-        parts.append(-np.nextafter(size * s, np.inf)[:, None])
     return sum_low(np.concatenate(parts, axis=1), axis=1)
 
 

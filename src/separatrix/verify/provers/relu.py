@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from separatrix.core.arch import Attention
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.domain import CellGroup
 from separatrix.core.errors import SeparatrixError
@@ -41,6 +42,9 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     """Proves or refutes one unmasked attention layer with a ReLU layer or layer norms, on cells of every kind."""
     if semantics != REAL:
         return Outcome("unknown", None, f"ReLU layers and layer norms are proved in real arithmetic, not {semantics}")
+    first = model.arch.layers[0]
+    if len(model.arch.layers) == 1 and (not isinstance(first, Attention) or first.norm == "none"):
+        return Outcome("unknown", None, "the model has neither a ReLU layer nor a layer norm: see the other provers")
     try:
         found = _search(model, task, n, time.perf_counter() + TIME_LIMIT, progress)
     except SeparatrixError as error:

@@ -125,13 +125,10 @@ def _distinct(cost: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     order = order[np.argsort(kinds[order], kind="stable")]
     classes, starts = np.unique(kinds[order], return_index=True)
     by_class = np.minimum.reduceat(cost[:, :, order], starts, axis=2)
-    choice = cost.argmin(axis=2)
-    slots = np.arange(cost.shape[1])
+    taken = np.zeros(cost.shape[:2], dtype=np.int64)
     for b, one in enumerate(by_class):
         try:
-            taken = linear_sum_assignment(one)[1]
-        except ValueError:
+            taken[b] = linear_sum_assignment(one)[1]
+        except ValueError:  # numbers that are not finite
             continue
-        mine = np.where(kinds == classes[taken][:, None], cost[b], np.inf)
-        choice[b] = mine[slots].argmin(axis=1)
-    return choice
+    return np.where(kinds == classes[taken][:, :, None], cost, np.inf).argmin(axis=2)

@@ -62,7 +62,6 @@ def arrays(trees: Iterable[Tree], guesses: list[Guess], work: Work) -> dict[str,
         "joint": np.concatenate([guess.joint for guess in guesses]).astype(np.int64),
         "slope": rows("slope", net.hidden).astype(np.float32),
         "tau": tau if net.heads > 1 else tau[:, :0],
-        "lean": np.zeros((len(tau), net.width if net.inner_eps is not None else 0)),
         "plus": rows("plus", 2, net.heads),
         "minus": rows("minus", 2, net.heads),
     }
