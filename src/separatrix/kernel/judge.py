@@ -30,6 +30,7 @@ from separatrix.kernel import (
     pointer_rows,
     pointer_sets,
     rank_bound,
+    real_outputs,
     separable,
     swap_rows,
 )
@@ -54,6 +55,8 @@ KINDS: dict[str, Kind] = {
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),
     "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),
+    "real-outputs": Kind("correct", real_outputs.check_case),
+    "real-counterexample": Kind("incorrect", real_outputs.check_counterexample),
     "communication": Kind("needs", communication.check),
     "coordinates": Kind("needs", coordinates.check),
     "swap-rows": Kind("needs", swap_rows.check),

@@ -18,5 +18,6 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     index_lookup,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
+    prefix_sums,  # noqa: F401
     sparse_averaging,  # noqa: F401
 )
