@@ -1,13 +1,14 @@
 """Accuracy on random inputs beside the share of cells proved: trained one-layer models, and what other methods decide.
 
-Usage: python -m benchmarks.accuracy_against_proof [--seeds 3] [--samples 100000] [--task NAME] [--solver SECONDS] [-o FILE]
+Usage: python -m benchmarks.accuracy_against_proof [--seeds 3] [--samples 100000] [--task NAME] [--heads H]
+       [--solver SECONDS] [-o FILE]
 
-Each row is one trained model. A cell is a set of inputs with one answer: index i with symbol s there; a number of ones;
-a key that asks, with its pair's place and label. `proved` is the kernel's count, a refuted cell comes with an input that
-the kernel evaluated. `intervals`: cells that interval propagation through the softmax proves, on the exact range of every
-position's scores and values (it refutes none). `z3`: of SOLVED cells spread over the task, how many z3 decides (on the
-tables rounded to float64, as rationals), each within --solver seconds; the others are timeouts. The last column is the
-kernel's verdict on the whole model.
+Each row is one trained model. A cell is a set of inputs with one answer: index i with symbol s there; a number of
+ones; a key that asks, with its pair's place and label. `proved` is the kernel's count, a refuted cell comes with an
+input that the kernel evaluated. `intervals`: cells that interval propagation through the softmax proves, on the exact
+range of every position's scores and values (it refutes none). `z3`: of SOLVED cells spread over the task, how many z3
+decides (on the tables rounded to float64, as rationals), each within --solver seconds; the others are timeouts. The
+last column is the kernel's verdict on the whole model.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ HEADER = (
 def measure(row: Row, seed: int, samples: int, solve: float) -> str:
     """Trains, tests on random inputs, decides every cell; a line of the table."""
     task = make_task(row.task, row.parameters)
-    more = {"mlp": row.mlp} if row.mlp else {}
+    more: dict[str, Any] = {"mlp": row.mlp} if row.mlp else {}
     arch = one_layer(task, row.n, row.width, row.heads, **more)
     model = train(task, row.n, arch, seed=seed, steps=row.steps, learning_rate=row.learning_rate).model
     right = accuracy(model, task, row.n, samples, child(seed, "test", row.task, row.n, row.heads))
@@ -73,8 +74,9 @@ def measure(row: Row, seed: int, samples: int, solve: float) -> str:
         bound = f"{intervals(model, task, row.n) / survey.cells:.0%}"
         solved = solver(model, task, row.n, SOLVED, solve) if solve else "-"
     given = ", ".join(str(v) for v in row.parameters.values() if v is not True)
+    name = f"{row.task} ({given})" if given else row.task
     return (
-        f"| {row.task}{f' ({given})' * bool(given)} | {row.n} | {row.heads} | {row.mlp or '-'} | {seed} | {right:.5f} | "
+        f"| {name} | {row.n} | {row.heads} | {row.mlp or '-'} | {seed} | {right:.5f} | "
         f"{counts} | {spent:.2f} | {bound} | {solved} | {made.outcome.verdict} |"
     )
 
@@ -89,7 +91,7 @@ def main() -> None:
     parser.add_argument("--solver", type=float, default=0.0, metavar="SECONDS", help="ask z3 too, so long a cell")
     parser.add_argument("-o", type=Path, default=None, metavar="FILE")
     options = parser.parse_args()
-    rows = list(HEADER)
+    rows: list[str] = list(HEADER)
     print(*rows, sep="\n", flush=True)
     for row in GRID:
         if options.task in (None, row.task) and options.heads in (None, row.heads):

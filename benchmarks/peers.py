@@ -48,7 +48,7 @@ def solver(model: Model, task: Task, n: int, count: int, seconds: float) -> str:
     return f"{decided} / {len(chosen)}"
 
 
-def _solve(z3, pairs: Pairs, cell: int, seconds: float) -> bool:  # noqa: ANN001
+def _solve(z3, pairs: Pairs, cell: int, seconds: float) -> bool:
     """Whether z3 finds for every rival either an input with no positive margin, or that there is none."""
     for pair in np.flatnonzero(pairs.cell == cell):
         asked = z3.Solver()
@@ -81,7 +81,7 @@ def _solve(z3, pairs: Pairs, cell: int, seconds: float) -> bool:  # noqa: ANN001
     return True
 
 
-def _tie(z3, asked, pairs: Pairs, cell: int, choose: list) -> None:  # noqa: ANN001
+def _tie(z3, asked, pairs: Pairs, cell: int, choose: list) -> None:
     """Distinct classes, or the count of a symbol, at the positions that the cell leaves free."""
     words = pairs.words
     assert words is not None

@@ -37,7 +37,7 @@ def made(seed: int) -> Instance:
 
 
 def truth(given: Instance, piece: Piece) -> np.ndarray:
-    """(C, k - 1) the least margin of each label against each other answer over the inputs of each cell; inf for none."""
+    """(C, k - 1) the least margin of each label against each other answer over a cell's inputs; inf for none."""
     group, tokens = piece.group, words(given.task.domain(given.n))
     assert group.labels is not None
     tokens = tokens[(tokens[:, group.query] == group.token) & group.constraint.holds(tokens)]

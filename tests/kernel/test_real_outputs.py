@@ -1,4 +1,4 @@
-"""Worst errors of models with real answers: exact against every corner, bounds above them, and claims that are false."""
+"""Worst errors of models with real answers: exact against every corner, bounds above, and claims that are false."""
 
 from __future__ import annotations
 

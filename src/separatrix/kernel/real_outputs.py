@@ -1,6 +1,6 @@
 """Certificate kinds `real-outputs` and `real-counterexample`: one attention layer on real vectors, with real answers.
 
-Token j is x_j = z_j L + P_j, z_j in a box or in the unit ball; the answer at query i is sum_j t_j z_j. With weights a_hj,
+Token j is x_j = z_j L + P_j, z_j in a box or the unit ball; the answer at query i is sum_j t_j z_j. With weights a_hj,
 M_h = L W_V W_O W_R and b_hj = P_j W_V W_O W_R the error is sum_j z_j C_j + c, where
     C_j = sum_h a_hj M_h + [j = i] R - t_j I,     c = sum_hj a_hj b_hj + constants     (R = L W_R with a residual path).
 Over the box, coordinate k of it is at most |sum_j center C_j + c|_k + sum_j half |C_j|_k, which is attained; over the
@@ -30,7 +30,7 @@ LESS, MORE = 1.0 - 2.0**-48, 1.0 + 2.0**-48  # a square root and a few operation
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The greatest error over the domain lies in [at_least, at_most]; exact: whether the two differ by rounding only."""
+    """The greatest error over the domain lies in [at_least, at_most]; exact: the two differ by rounding only."""
 
     at_least: float
     at_most: float
@@ -102,8 +102,8 @@ def _answer(task: Task) -> RealAnswer:
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The layer taken apart. real (dim, d): L. place (J, d): positions, then the blank. asks, keys (H, d, m); keyed
-    (H, J, m): the keys of the positions. mixes (H, dim, k): M_h. offsets (H, J, k): b_hj. skip (d, k) or None. independent: scores do not depend on z.
-    straight: no coordinate of z reaches another one of the output.
+    (H, J, m): the keys of the positions. mixes (H, dim, k): M_h. offsets (H, J, k): b_hj. skip (d, k) or None.
+    independent: scores do not depend on z. straight: no coordinate of z reaches another one of the output.
     """
 
     task: Task
@@ -196,7 +196,7 @@ class Reader:
         return Ball(mid, np.where(seen, up(np.maximum(most - mid, mid - least)), 0.0))
 
     def parts(self, query: int, z: np.ndarray | None) -> tuple[Ball, Ball]:
-        """(N, dim, k) the matrices sum_h a_hj M_h, with R at the query; and (k,) what does not depend on z, but for a."""
+        """(N, dim, k) the matrices sum_h a_hj M_h, with R at the query; and (k,) what z does not multiply."""
         total, constant = Ball.exact(np.zeros((self.n, *self.mixes[0].mid.shape))), self.bias
         for head, (mix, offset) in enumerate(zip(self.mixes, self.offsets, strict=True)):
             a = self.weights(head, query, z)

@@ -233,6 +233,6 @@ def _holds(group: CellGroup, cell: int, tokens: np.ndarray) -> bool:
     """Whether an input of the task lies in a cell."""
     forced = np.array_equal(tokens[group.positions[cell]], group.symbols[cell])
     free = [j for j in range(len(tokens)) if j != group.query and j not in group.positions[cell]]
-    if group.background is not None and not all(tokens[j] in group.background[j] for j in free):
+    if group.background is not None and not all(np.isin(tokens[j], group.background[j]) for j in free):
         return False
-    return forced and int(tokens[group.query]) == group.token and all(group.constraint.holds(tokens[None]).tolist())
+    return forced and int(tokens[group.query]) == group.token and bool(np.all(group.constraint.holds(tokens[None])))

@@ -1,6 +1,6 @@
 """The prover of real answers: the worst error of one attention layer on real vectors, over all real parts.
 
-The kernel computes it from the weights alone; what is searched here, in plain float64, is a corner of the box that fails.
+The kernel computes it from the weights alone; what is searched here, in plain float64, is a corner that fails.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
 
 @np.errstate(all="ignore")
 def _corners(model: Model, task: Task, n: int) -> list[tuple[np.ndarray, int]]:
-    """The worst corners (N, dim) of 0 and 1 found, with their query: random ones, then one coordinate after the other."""
+    """The worst corners (N, dim) of 0 and 1 found, with their query: random ones, then a coordinate at a time."""
     reals, eps = task.domain(n).reals, task.outputs().eps  # pyright: ignore[reportAttributeAccessIssue]
     if reals is None or reals.kind != "box":
         return []
