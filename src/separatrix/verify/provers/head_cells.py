@@ -19,7 +19,8 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.forward import forward
 from separatrix.kernel.head_tables import View
-from separatrix.kernel.heads import ALONE, CORNERS, Trees, margins_low, read_model
+from separatrix.kernel.head_trees import ALONE, CORNERS, Trees
+from separatrix.kernel.heads import margins_low, read_model
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, corner_terms, descend, single_minima
 from separatrix.verify.provers.head_tables import Board, Weights
