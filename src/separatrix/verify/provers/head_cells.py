@@ -205,7 +205,8 @@ class Bench:
         view, spans = View.of(self.heads, piece.group, self.domain), self.board(piece).span_prices()
         heads = len(view.low)
         margins = margins_low(view, Trees.of(arrays(trees, heads, [(0, spans)]), heads, 1))
-        refuted, found, sure = np.zeros(len(margins), dtype=bool), values.copy(), (margins > 0).all(axis=1)
+        refuted, found = np.zeros(len(margins), dtype=bool), values.copy()
+        sure: np.ndarray = np.all(margins > 0, axis=1)
         for cell, tokens in enumerate(inputs):
             if not self.domain.contains(tokens) or not _holds(piece.group, cell, tokens):
                 found[cell] = np.inf  # of a cell that is wider than the domain, say
