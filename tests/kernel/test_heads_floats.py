@@ -1,4 +1,4 @@
-"""The heads check in floating-point formats: no evaluation, simulated or real, has a margin below the kernel's bound."""
+"""The heads check in float formats: no evaluation, simulated or real, has a margin below the kernel's bound."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import REAL
 from separatrix.core.task import Task
 from separatrix.kernel import judge, judge_file
-from separatrix.kernel.heads import ALONE, CORNERS
+from separatrix.kernel.head_trees import ALONE, CORNERS
 from separatrix.models.model import Model
 from separatrix.tasks import registry
 from separatrix.tasks.index_lookup import IndexLookup

@@ -1,4 +1,4 @@
-"""Mutation suites of the heads kind on tied cells and in floating-point formats: accidents, and attacks, all rehashed."""
+"""Mutation suites of the heads kind on tied cells and in float formats: accidents, and attacks, all rehashed."""
 
 from __future__ import annotations
 

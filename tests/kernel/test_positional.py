@@ -18,12 +18,12 @@ from separatrix.can.programs.program import Lane, Program, Round
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.guarantee import PROVED
 from separatrix.core.positional import Positional
+from separatrix.core.task import Task
 from separatrix.kernel import judge, judge_file
 from separatrix.kernel.relu_form import exact, relu_forms
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.tasks import make_task
-from separatrix.tasks.real_list import RealList
 from separatrix.verify.provers import certify
 
 PROGRAMS = {
@@ -35,29 +35,30 @@ PROGRAMS = {
 }
 
 
-def certificate(model: Model, task: RealList, n: int) -> Certificate:
+def certificate(model: Model, task: Task, n: int) -> Certificate:
     claim = Claim(task.name, task.parameters(), n, "correct", "real")
     return Certificate("positional", claim, PROVED, task.source_sha256(), {}, {}, model.reference())
 
 
-def verdict(model: Model, task: RealList, n: int):
+def verdict(model: Model, task: Task, n: int):
     return judge(certificate(model, task, n), model.arch, model.tensors)
 
 
-def real_task(name: str, **parameters: float) -> RealList:
-    task = make_task(name, dict(parameters))
-    assert isinstance(task, RealList)
-    return task
+def real_task(name: str, **parameters: float) -> Task:
+    return make_task(name, dict(parameters))
 
 
-def worst(model: Model, task: RealList, n: int, rng: np.random.Generator) -> float:
+def worst(model: Model, task: Task, n: int, rng: np.random.Generator) -> float:
     """The largest error on corners, 0-1 inputs and samples."""
-    x = rng.uniform(-task.scale, task.scale, (400, n))
-    x[:120] = task.scale * rng.choice([-1.0, 0.0, 1.0], (120, n))
+    reals = task.domain(n).reals
+    assert reals is not None
+    scale = reals.high
+    x = rng.uniform(-scale, scale, (400, n))
+    x[:120] = scale * rng.choice([-1.0, 0.0, 1.0], (120, n))
     x[120:200] = np.sort(x[120:200], axis=1)[:, ::-1]
     tokens = np.zeros(x.shape, dtype=np.int64)
     with np.errstate(all="ignore"):
-        error = np.abs(evaluate(model, tokens, x[:, :, None])[:, :, 0] - task.of(x))
+        error = np.abs(evaluate(model, tokens, x[:, :, None])[:, :, 0] - task.answer(tokens, x[:, :, None])[:, :, 0])
     return float(np.where(np.isnan(error), np.inf, error).max())
 
 

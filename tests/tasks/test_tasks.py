@@ -17,6 +17,7 @@ from separatrix.core.task import Task
 from separatrix.tasks import make_task, registry
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.match2 import Match2
+from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.sparse_averaging import SparseAveraging
 from tasks.cover import assert_cells_cover
 
@@ -25,11 +26,13 @@ SMALL: list[tuple[Task, int]] = [
     *((Match2(modulus, distinct), n) for modulus in (2, 3, 4, 5) for distinct in (False, True) for n in (1, 2, 3)),
     (Match2(6, True), 4),
     *((SparseAveraging(q, dim), n) for q, dim, n in ((1, 1, 1), (1, 2, 3), (2, 1, 3), (2, 3, 3), (3, 1, 4), (2, 1, 4))),
+    *((PrefixSums(dim), n) for dim, n in ((1, 1), (1, 4), (2, 3))),
     *((Mixed(4, most, shift), n) for most in (1, 2) for shift in (0, 1, 2) for n in (1, 2, 4)),
 ]
 DISTRIBUTIONS = {
     "match2": ("uniform", "sparse"),
     "sparse-averaging": ("uniform", "signs"),
+    "prefix-sums": ("uniform", "corners"),
     "majority": ("uniform", "counts", "close"),
     "dyck": ("uniform", "balanced"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,6 +105,7 @@ def register(app: typer.Typer) -> None:
                     "sentence": outcome.sentence,
                     "seconds": outcome.seconds,
                     "cells": cells,
+                    "worst_error": None if outcome.worst_error is None else dataclasses.asdict(outcome.worst_error),
                 }
                 | ({"least_precision": bits} if least_precision else {})
             )

@@ -5,6 +5,7 @@ from separatrix.verify.provers import exhaustive as exhaustive
 from separatrix.verify.provers import heads as heads
 from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import positional as positional
+from separatrix.verify.provers import real_outputs as real_outputs
 from separatrix.verify.provers import relu as relu
 from separatrix.verify.provers import separable as separable
 from separatrix.verify.provers.examine import Examination, answers, examine

@@ -1,4 +1,4 @@
-"""What `separatrix certify` does: the verdict on the model, and where cells can be decided one by one, on each of them."""
+"""What `separatrix certify` does: the verdict on the model and, where cells are decided one by one, on each of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from separatrix.verify.provers.heads import unsuited
 from separatrix.verify.provers.outcome import Outcome, certify, within
 from separatrix.verify.provers.survey import Cell, Survey, outcome_of, survey
 
-MOST_TERMS = 2**31  # of all cells and rivals: where one head takes more, its cells are decided together only
+FEW_TERMS, MOST_TERMS = 2**26, 2**31  # of all cells of one head, which has been decided as a whole before: seconds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def examine(
     if not by_cell or heads == 1 or method == "separable":
         with within(seconds):
             outcome = certify(model, task, n, semantics, method, progress)
-        if not by_cell or heads > 1 or _terms(model, task, n) > MOST_TERMS:
+        if not by_cell or heads > 1 or _terms(model, task, n) > (FEW_TERMS if seconds is None else MOST_TERMS):
             return Examination(outcome, None)
     else:
         outcome = None
@@ -97,7 +97,7 @@ def cell_in_words(task: Task, cell: Cell) -> str:
 
 @np.errstate(all="ignore")
 def answers(model: Model, task: Task, n: int, tokens: np.ndarray, query: int) -> dict[str, Any]:
-    """The right answer to an input and the model's own: labels and logits, in float64. Empty for tasks without labels."""
+    """The right answer to an input and the model's own: labels and logits, in float64; nothing for real answers."""
     if not isinstance(task.outputs(), Labels):
         return {}
     logits = evaluate(model, tokens[None], queries=[query])[0, 0]

@@ -19,7 +19,8 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.forward import forward
 from separatrix.kernel.head_tables import View
-from separatrix.kernel.heads import ALONE, CORNERS, Trees, margins_low, read_model
+from separatrix.kernel.head_trees import ALONE, CORNERS, Trees
+from separatrix.kernel.heads import margins_low, read_model
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, corner_terms, descend, single_minima
 from separatrix.verify.provers.head_tables import Board, Weights
@@ -204,7 +205,8 @@ class Bench:
         view, spans = View.of(self.heads, piece.group, self.domain), self.board(piece).span_prices()
         heads = len(view.low)
         margins = margins_low(view, Trees.of(arrays(trees, heads, [(0, spans)]), heads, 1))
-        refuted, found, sure = np.zeros(len(margins), dtype=bool), values.copy(), (margins > 0).all(axis=1)
+        refuted, found = np.zeros(len(margins), dtype=bool), values.copy()
+        sure: np.ndarray = np.all(margins > 0, axis=1)
         for cell, tokens in enumerate(inputs):
             if not self.domain.contains(tokens) or not _holds(piece.group, cell, tokens):
                 found[cell] = np.inf  # of a cell that is wider than the domain, say
@@ -233,6 +235,6 @@ def _holds(group: CellGroup, cell: int, tokens: np.ndarray) -> bool:
     """Whether an input of the task lies in a cell."""
     forced = np.array_equal(tokens[group.positions[cell]], group.symbols[cell])
     free = [j for j in range(len(tokens)) if j != group.query and j not in group.positions[cell]]
-    if group.background is not None and not all(tokens[j] in group.background[j] for j in free):
+    if group.background is not None and not all(np.isin(tokens[j], group.background[j]) for j in free):
         return False
-    return forced and int(tokens[group.query]) == group.token and all(group.constraint.holds(tokens[None]).tolist())
+    return forced and int(tokens[group.query]) == group.token and bool(np.all(group.constraint.holds(tokens[None])))

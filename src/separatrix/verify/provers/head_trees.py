@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from separatrix.kernel.heads import CORNERS, MULTIPLIERS
+from separatrix.kernel.head_trees import CORNERS, MULTIPLIERS
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, corner_terms, ends
 
 CUTS = 24  # new constraints a round

@@ -18,6 +18,7 @@ from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import Verdict, judge
 from separatrix.kernel.case import Progress, silent
+from separatrix.kernel.real_outputs import Worst
 from separatrix.models.model import Model
 
 
@@ -31,6 +32,7 @@ class Outcome:
         sentence: the kernel's sentence, or why nothing was decided.
         counterexample: (positions,) tokens on which the model errs, with the query, when refuted.
         seconds: all of it, search and check.
+        worst_error: for real answers, what the kernel found of the greatest error over the domain.
     """
 
     verdict: Literal["proved", "refuted", "unknown"]
@@ -38,6 +40,7 @@ class Outcome:
     sentence: str
     counterexample: tuple[np.ndarray, int] | None = None
     seconds: float = 0.0
+    worst_error: Worst | None = None
 
 
 _until: ContextVar[float | None] = ContextVar("until", default=None)  # a `perf_counter` time

@@ -29,5 +29,3 @@ class Tally:
     cells: int
     worst: list[Failure]
     seconds: float = 0.0
-
-
