@@ -69,7 +69,7 @@ def run_attention(
     alice = np.isin(np.arange(len(x)), split)
     alice[len(tokens) :] = alice[query]  # the model's own token is known to both
     asks: Party = "Alice" if alice[query] else "Bob"
-    parts = {"Alice": np.flatnonzero(alice), "Bob": np.flatnonzero(~alice)}
+    parts: dict[Party, np.ndarray] = {"Alice": np.flatnonzero(alice), "Bob": np.flatnonzero(~alice)}
     messages: list[Message] = []
     output = _answer(model, layer, x, query, precision.bits, parts, asks, messages, total)
     whole = _answer(model, layer, x, query, precision.bits, {asks: np.arange(len(x))}, asks, [], total)
