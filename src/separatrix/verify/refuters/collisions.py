@@ -20,6 +20,7 @@ FIRST, MOST = 16, 2**17  # prefixes of the first round, and of the last
 POOL = 256  # suffixes on which prefixes are compared
 DENSE = 2048  # up to so many prefixes all distances are computed
 NEIGHBOURS = 8  # of each prefix, above
+MOST_SUFFIXES = 8  # of one pair
 KIN, KEPT = 4, 1024  # changes of one narrow word in a round; narrow words that are kept
 WORDS = 2**16  # answered at a time
 
@@ -38,10 +39,9 @@ def collisions(search: Search) -> str | None:
     size = FIRST
     while size <= MOST:
         grown = [table.grow(size) for table in tables]
-        if not any(grown):
+        tried = [table.try_pairs() for table in tables]
+        if not any(grown + tried):
             break
-        for table in tables:
-            table.try_pairs(size // 2)
         size *= 2
         search.progress(f"collisions: {size:,} prefixes, {search.spent:,.0f} evaluations")
     return f"nothing found among {sum(len(table.words) for table in tables):,} prefixes"
@@ -58,6 +58,7 @@ class Prefixes:
         self.tried: set[tuple[int, int]] = set()
         self.narrow = self.words[:0]  # words that were run, least margin first
         self.margins = np.zeros(0)
+        self.affordable = 0.0  # evaluations that the last prefixes took: as many go into suffixes
 
     def grow(self, size: int) -> bool:
         """Draws up to `size` prefixes, half of them by single changes of narrow words; whether there are new ones."""
@@ -69,40 +70,49 @@ class Prefixes:
             if key not in self.known:
                 self.known.add(key)
                 fresh.append(word)
-        if not fresh:
+        if not fresh:  # all prefixes are known: more pairs of the same
+            self.affordable = 2 * len(self.words) * self.cut / self.search.positions
             return False
         words = np.array(fresh)
-        self.search.spend(len(words) * self.cut / self.search.positions)
+        self.affordable = len(words) * self.cut / self.search.positions
+        self.search.spend(self.affordable)
         states = self.runner.run(self.runner.start(len(words)), words[:, : self.cut])
         self.words, self.states = np.concatenate([self.words, words]), np.concatenate([self.states, states])
         return True
 
-    def try_pairs(self, count: int) -> None:
-        """Runs the nearest pairs that some suffix of the pool parts, with that suffix; raises Found."""
-        if len(self.words) < 2:
-            return
+    def try_pairs(self) -> bool:
+        """Runs the nearest pairs that some suffix of the pool parts, with such suffixes; whether there were any."""
         search, cut = self.search, self.cut
+        rest = 1 - cut / search.positions
+        count, each = (
+            max(1, int(self.affordable / (2 * rest))),
+            max(1, min(MOST_SUFFIXES, int(cut / search.positions / rest))),
+        )
+        if len(self.words) < 2:
+            return False
         pool = search.rng.permutation(len(self.words))[:POOL]
-        suffixes = self.words[pool, cut:]
+        _, first = np.unique(self.words[pool, cut:], axis=0, return_index=True)
+        suffixes = self.words[pool[np.sort(first)], cut:]
         answers = self.answers(suffixes)
         kind = np.unique(answers, axis=0, return_inverse=True)[1].reshape(-1)
         pairs = [pair for pair in self.near(kind, 2 * count) if pair not in self.tried][:count]
         if not pairs:
-            return
+            return False
         self.tried.update(pairs)
         words, states = [], []
         for a, b in pairs:
             differ = np.flatnonzero((answers[a] != answers[b]) & (answers[a] >= 0) & (answers[b] >= 0))
-            for suffix in suffixes[differ[:1]]:
+            for suffix in suffixes[differ[:each]]:
                 words += [np.concatenate([self.words[i, :cut], suffix]) for i in (a, b)]
                 states += [self.states[a], self.states[b]]
         if words:
             tokens = np.array(words)
             logits = self.runner.outputs(np.array(states), tokens[:, cut:], cut, search.queries)
-            margins = search.judge(tokens, logits, 1 - cut / search.positions).min(axis=1)
+            margins = search.judge(tokens, logits, rest).min(axis=1)
             self.margins = np.concatenate([self.margins, margins])
             self.narrow = np.concatenate([self.narrow, tokens])[np.argsort(self.margins)[:KEPT]]
             self.margins = np.sort(self.margins)[:KEPT]
+        return True
 
     def answers(self, suffixes: np.ndarray) -> np.ndarray:
         """(prefixes, suffixes) what the task answers; -1 where the two make no input."""

@@ -56,9 +56,6 @@ def fooling_pair(weights: np.ndarray, n: int, q: int) -> FoolingPair:
     lengths = np.linalg.norm(v, axis=1)
     v = v / lengths.max()
     order = np.argsort(v @ v[lengths.argmax()], kind="stable")  # along the longest row
-    means = {
-        tuple(sorted(part.tolist())): float(np.linalg.norm(v[part].mean(axis=0))) for part in (order[:q], order[-q:])
-    }
-    best = max(means, key=lambda part: means[part])
+    best = max((order[:q], order[-q:]), key=lambda part: float(np.linalg.norm(v[part].mean(axis=0))))
     leak = float(np.linalg.norm(v.reshape(-1) @ weights)) / largest if largest else 0.0
     return FoolingPair(np.stack([v, -v]), np.sort(best), float(np.linalg.norm(v[best].mean(axis=0))), leak)
