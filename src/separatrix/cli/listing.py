@@ -8,7 +8,7 @@ import typer
 
 from separatrix.cli.options import Json, print_json
 
-KINDS = ("tasks", "archs", "witnesses", "provers", "bounds")
+KINDS = ("tasks", "archs", "witnesses", "provers", "refuters", "bounds")
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command(name="list")
     def listing(
-        kind: Annotated[str, typer.Argument(help="tasks, archs, witnesses, provers or bounds.")],
+        kind: Annotated[str, typer.Argument(help="tasks, archs, witnesses, provers, refuters or bounds.")],
         as_json: Json = False,
     ) -> None:
-        """List tasks, architectures, witnesses, provers or bounds with their sources."""
+        """List tasks, architectures, witnesses, provers, refuters or bounds with their sources."""
         from separatrix.core.errors import InputError
 
         if kind not in KINDS:
@@ -67,6 +67,10 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             }
             for n, w in witnesses.items()
         ]
+    if kind == "refuters":
+        from separatrix.verify.refuters import registry as refuters
+
+        return [{"name": name, "gloss": " ".join((r.__doc__ or "").split())} for name, r in refuters.items()]
     if kind == "provers":
         from separatrix.verify.provers import registry as provers
 

@@ -75,9 +75,15 @@ class Transformer(nn.Module):
         Returns:
             (batch, queries, outputs) in `self.dtype`.
         """
-        x = self._embed(tokens, reals)
+        return self._through(self._embed(tokens, reals), tokens.shape[1], queries)
+
+    def outputs(self, x: Tensor, queries: Sequence[int] | None = None) -> Tensor:
+        """The same from token vectors (batch, positions, width) in place of ids, for gradients with respect to them."""
+        return self._through(self._placed(x), x.shape[1], queries)
+
+    def _through(self, x: Tensor, length: int, queries: Sequence[int] | None) -> Tensor:
         everywhere = torch.arange(x.shape[1], device=x.device)
-        wanted = everywhere[: tokens.shape[1]] if queries is None else torch.tensor(list(queries), device=x.device)
+        wanted = everywhere[:length] if queries is None else torch.tensor(list(queries), device=x.device)
         last = len(self.arch.layers) - 1
         for i, layer in enumerate(self.arch.layers):
             at = wanted if i == last else everywhere
@@ -99,21 +105,28 @@ class Transformer(nn.Module):
         """(batch, positions [+ 1 for the blank], width)."""
         first, length = self.arch.first, tokens.shape[1]
         if isinstance(first, Table):
-            x = embedding(tokens, self._tensor("embed.token"))
-            if first.positions:
-                x = x + self._rows("embed.position", length)
-        elif reals is None:
+            return self._placed(embedding(tokens, self._tensor("embed.token")))
+        if reals is None:
             raise InputError("this model reads real parts, and none were given")
-        elif isinstance(first, Linear):
+        if isinstance(first, Linear):
             x = reals.to(self.dtype) @ self._tensor("embed.linear") + self._rows("embed.position", length)
         else:
             keys = self._tensor("embed.keys")
             own = self._rows("embed.keys", length).expand(len(tokens), -1, -1)
             queries = pointer_queries(first, keys, tokens) * self._tensor("embed.temperature")
             x = torch.cat([reals.to(self.dtype), own, queries], dim=2)
-        if self.arch.blank:
-            x = torch.cat([x, self._tensor("embed.blank").expand(len(x), 1, -1)], dim=1)
-        return x
+        return self._with_blank(x)
+
+    def _placed(self, x: Tensor) -> Tensor:
+        """Token vectors with the vectors of their positions, and the model's own token."""
+        if isinstance(self.arch.first, Table) and self.arch.first.positions:
+            x = x + self._rows("embed.position", x.shape[1])
+        return self._with_blank(x)
+
+    def _with_blank(self, x: Tensor) -> Tensor:
+        if not self.arch.blank:
+            return x
+        return torch.cat([x, self._tensor("embed.blank").expand(len(x), 1, -1)], dim=1)
 
     def _rows(self, name: str, length: int) -> Tensor:
         table = self._tensor(name)

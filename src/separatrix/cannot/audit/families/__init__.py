@@ -1,0 +1,1 @@
+"""Families of models: one small file a group, each a reader of config fields."""
