@@ -57,6 +57,13 @@ class Task(ABC):
         """Cells that cover the domain, for one scored position; None when no cells are known."""
         return None
 
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """The label that every input of a box has at `query`; None where it varies, or the task cannot tell.
+
+        box: per position the symbols that it may hold, increasing, each legal there. For tasks with too many cells.
+        """
+        return None
+
     def factors(self) -> dict[str, tuple[Task, Task]]:
         """Ways to compute the task in two steps, for models of two attention layers: name -> (inner, outer).
 
