@@ -14,6 +14,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 
 
 class Task(ABC):
@@ -62,6 +63,10 @@ class Task(ABC):
 
         box: per position the symbols that it may hold, increasing, each legal there. For tasks with too many cells.
         """
+        return None
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """An automaton that reads every position once, in any order, and ends with the answer at `query`; or None."""
         return None
 
     def factors(self) -> dict[str, tuple[Task, Task]]:

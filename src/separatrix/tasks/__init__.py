@@ -17,9 +17,12 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     dyck,  # noqa: F401
     equality,  # noqa: F401
     index_lookup,  # noqa: F401
+    inner_product,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
     match3,  # noqa: F401
+    multi_query_recall,  # noqa: F401
     nearest_neighbour,  # noqa: F401
+    pointer_chasing,  # noqa: F401
     sparse_averaging,  # noqa: F401
 )

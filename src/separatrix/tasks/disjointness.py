@@ -9,6 +9,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 from separatrix.core.task import Task
 from separatrix.tasks import registry
 
@@ -75,6 +76,10 @@ class Disjointness(Halves):
     def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
         half = tokens.shape[1] // 2
         return ((tokens[:, :half] == 1) & (tokens[:, half:] == 1)).any(axis=1, keepdims=True).astype(np.int64)
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """Partner by partner; state 1 has seen a common element."""
+        return Reading.of_pairs(n, np.array([[[0, 0], [0, 1]], [[1, 1], [1, 1]]]), np.array([0, 1]))
 
     def factors(self) -> dict[str, tuple[Task, Task]]:
         """Flag the elements of the second set that lie in the first, then ask whether any flag is up."""
