@@ -21,6 +21,7 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    boxes,
     communication,
     contract,
     coordinates,
@@ -30,6 +31,7 @@ from separatrix.kernel import (
     pointer_rows,
     pointer_sets,
     rank_bound,
+    reading,
     separable,
     swap_rows,
 )
@@ -59,6 +61,8 @@ KINDS: dict[str, Kind] = {
     "swap-rows": Kind("needs", swap_rows.check),
     "pointer-rows": Kind("needs", pointer_rows.check),
     "first-layer-rank": Kind("needs", rank_bound.check),
+    "boxes": Kind("needs", boxes.check),
+    "reading": Kind("needs", reading.check),
 }
 TRUSTED = ("kernel", "core", "the task's file")
 

@@ -1,0 +1,202 @@
+"""Certificate kind `boxes`: Bob can read each of Alice's positions, wherever they stand.
+
+Alice's k-th position may hold any symbol of a set A_k. For each k the evidence names a whole word for all other
+positions of Bob's. If for every symbol s of A_k the answer is one and the same on the box {Alice's k-th position holds
+s, her others anything in their sets, Bob his k-th word}, and differs for different s, then any two of her words are told
+apart: prod |A_k| rows. The answer on a box comes from `Task.constant`, or from a cell that contains it.
+
+Claims: `state` of `rnn` (field `cut`: her positions lie before it, Bob's words agree there, the query lies after it) and
+`one-way` of `transformer` (the token at the query is one and the same): bits of a message after which Bob answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from separatrix.core.domain import CellGroup, Constraint, Labels, PointerSets, Sequence
+from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.kernel.case import Case
+from separatrix.kernel.needs import (
+    MOST_POSITIONS,
+    claimed,
+    inside,
+    integers,
+    log2_low,
+    named_arrays,
+    numbered,
+    require,
+    shown,
+)
+
+MOST_WORK = 2**31  # entries of cells and words that are compared
+
+
+def check(case: Case) -> str:
+    """The claim in a sentence, or an error."""
+    target = (case.claim.arch, case.claim.measure)
+    if target not in (("rnn", "state"), ("transformer", "one-way")):
+        raise RejectedError(f"this kind says nothing about {target[1]} of {target[0]}")
+    amount, state = claimed(case, *target), target[1] == "state"
+    query, *cut = case.fields(query=int, **({"cut": int} if state else {}))
+    if case.n > MOST_POSITIONS:
+        raise UnknownError(f"inputs of more than {MOST_POSITIONS} positions are not checked")
+    domain = case.task.domain(case.n)
+    pointers = any(isinstance(a, PointerSets) for a in numbered(domain.alphabets)[1])
+    if domain.constraint.kind not in ("product", "distinct") or domain.lengths or domain.reals or pointers:
+        raise UnknownError("boxes are checked for words of one length, of one symbol a token")
+    if not isinstance(case.task.outputs(), Labels) or query not in case.task.queries(case.n):
+        raise RejectedError(f"position {query} is not scored with labels")
+    boxes = Boxes.of(case, domain, query)
+    if state:
+        before = np.delete(boxes.words[:, : cut[0]], boxes.positions[boxes.positions < cut[0]], axis=1)
+        if not 0 < cut[0] <= query or boxes.positions[-1] >= cut[0] or (before != before[:1]).any():
+            raise RejectedError("Alice must hold everything before the cut, the same for all of Bob's words")
+    elif (boxes.words[:, query] != boxes.words[0, query]).any():
+        raise RejectedError("the token at the query must be known to both")
+    found = _labels(case, boxes)
+    for k, labels in enumerate(found):
+        if None in labels:
+            symbol = boxes.sets[k][labels.index(None)]
+            raise RejectedError(f"position {boxes.positions[k]} = {symbol}: the answer on that box is not known")
+        if len(set(labels)) != len(labels):
+            raise RejectedError("two symbols of one position get the same answer")
+    require(amount, sum((log2_low(len(symbols)) for symbols in boxes.sets), Fraction(0)), "bits")
+    if state:
+        return (
+            f"every recurrent model (any transition, one pass) that answers {case.where} right at position {query} "
+            f"carries at least {shown(amount)} bits across cut {cut[0]} (positions that Bob can read: {len(boxes.sets)})"
+        )
+    return (
+        f"whoever holds these {len(boxes.sets)} positions of {case.where} sends at least {shown(amount)} bits to a "
+        f"party that holds the others and then answers right at position {query}, whose token is common knowledge"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Alice's positions (u,), increasing, with their sets; Bob's words (u, positions), -1 at Alice's; the query."""
+
+    query: int
+    positions: np.ndarray
+    sets: list[np.ndarray]
+    words: np.ndarray
+    places: np.ndarray = field(repr=False)  # of all entries of `sets`, one after the other
+    symbols: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of(cls, case: Case, domain: Sequence, query: int) -> Boxes:
+        """From the evidence; InputError or RejectedError where it is malformed, or a box holds illegal inputs."""
+        named_arrays(case, "positions", "offsets", "symbols", "words")
+        positions, n = integers(case, "positions", None), domain.positions
+        u = len(positions)
+        offsets, symbols = integers(case, "offsets", u + 1), integers(case, "symbols", None)
+        words = integers(case, "words", u, n)
+        if not u or positions[0] < 0 or positions[-1] >= n or (np.diff(positions) <= 0).any():
+            raise InputError("positions must increase, and be there")
+        if offsets[0] != 0 or offsets[-1] != len(symbols) or (np.diff(offsets) < 2).any():
+            raise InputError("offsets must split symbols into sets of two or more")
+        if (np.delete(np.diff(symbols), offsets[1:-1] - 1) <= 0).any():
+            raise InputError("symbols must increase within each set")
+        if (positions == query).any() or (words[:, positions] != -1).any():
+            raise InputError("Bob's words hold -1 at Alice's positions, and the query is not hers")
+        places, others = np.repeat(positions, np.diff(offsets)), np.delete(np.arange(n), positions)
+        if (
+            not inside(domain.alphabets, places, symbols).all()
+            or not inside(domain.alphabets, np.tile(others, u), words[:, others].reshape(-1)).all()
+        ):
+            raise RejectedError("a symbol is not legal at its position")
+        boxes = cls(query, positions, np.split(symbols, offsets[1:-1]), words, places, symbols)
+        if not all(boxes.obeys(k, domain.constraint) for k in range(u)):
+            raise RejectedError("a box holds inputs that the task does not have")
+        return boxes
+
+    def obeys(self, k: int, constraint: Constraint) -> bool:
+        """Whether every input of the boxes of position k obeys (for `distinct`: Alice's symbols keep their class)."""
+        if constraint.kind == "product":
+            return True
+        if constraint.kind != "distinct":
+            return False
+        tied = set(constraint.places(self.words.shape[1]).tolist()) | {constraint.present}
+        word = self.words[k].copy()
+        for position, symbols in zip(self.positions.tolist(), self.sets, strict=True):
+            if position in tied and len(set(constraint.class_of(symbols).tolist())) != 1:
+                return False
+            word[position] = symbols[0]
+        return bool(constraint.holds(word[None])[0])
+
+    def box(self, k: int, symbol: int) -> tuple[np.ndarray, ...]:
+        """The sets of every position: one symbol, but for Alice's other positions."""
+        box = list(self.words[k][:, None])
+        for position, symbols in zip(self.positions.tolist(), self.sets, strict=True):
+            box[position] = symbols
+        box[self.positions[k]] = np.array([symbol])
+        return tuple(box)
+
+    def in_cell(self, k: int, symbol: int, group: CellGroup, beyond: np.ndarray) -> int | None:
+        """The label of a cell of the group that contains the box; `beyond` are the positions outside its background.
+
+        A cell contains a box iff each forced position holds the forced symbol alone, and each other one (but the
+        query) only symbols of the background.
+        """
+        assert group.labels is not None
+        word = self.words[k].copy()
+        word[self.positions[k]] = symbol
+        fits = (word[group.positions] == group.symbols).all(axis=1)  # -1, where Alice is free, is no symbol
+        if group.background is not None:
+            own = self.positions[k]
+            if not (group.background[int(own)] == symbol).any():
+                beyond = np.append(beyond, own)
+            if len(beyond) > group.positions.shape[1]:
+                return None
+            fits &= (group.positions[:, :, None] == beyond).any(axis=1).all(axis=1)
+        cells = np.flatnonzero(fits)
+        return int(group.labels[cells[0]]) if len(cells) else None
+
+
+def _labels(case: Case, boxes: Boxes) -> list[list[int | None]]:
+    """The answer on each box, None where it is not known."""
+    n, query, task = case.n, boxes.query, case.task
+    found: list[list[int | None]] = []
+    for k, symbols in enumerate(boxes.sets):
+        found.append([task.constant(n, query, boxes.box(k, symbol)) for symbol in symbols.tolist()])
+        if k == 0 and None in found[0]:  # the task decides no boxes
+            found = [[None] * len(s) for s in boxes.sets]
+            break
+    if not any(None in labels for labels in found):
+        return found
+    groups = task.cells(n, query)
+    if groups is None:
+        raise UnknownError(f"task {task.name} has no cells that say what it answers on these boxes")
+    waiting: dict[int, list[int]] = {}
+    for k, token in enumerate(boxes.words[:, query].tolist()):
+        waiting.setdefault(token, []).append(k)
+    work = MOST_WORK
+    for group in groups:
+        if group.query != query or group.labels is None or isinstance(group.token, tuple):
+            raise RejectedError("the task gave cells of another query, or without labels")
+        for k in waiting.get(int(group.token), ()):
+            work -= group.positions.size * len(boxes.sets[k]) + boxes.words.shape[1]
+            if work < 0:
+                raise UnknownError("these are too many cells to read")
+            if not boxes.obeys(k, group.constraint):
+                continue
+            beyond = _beyond(boxes, k, group)
+            for at, symbol in enumerate(boxes.sets[k].tolist()):
+                if found[k][at] is None:
+                    found[k][at] = boxes.in_cell(k, symbol, group, beyond)
+        work -= len(group)
+    return found
+
+
+def _beyond(boxes: Boxes, k: int, group: CellGroup) -> np.ndarray:
+    """Positions, but the query and Alice's k-th, that may hold symbols outside the group's background."""
+    if group.background is None:
+        return np.zeros(0, dtype=np.int64)
+    others = np.delete(np.arange(boxes.words.shape[1]), boxes.positions)
+    bob = others[~inside(group.background, others, boxes.words[k, others])]
+    hers = boxes.places[~inside(group.background, boxes.places, boxes.symbols)]
+    beyond = np.unique(np.concatenate([bob, hers]))
+    return beyond[(beyond != group.query) & (beyond != boxes.positions[k])]
