@@ -3,8 +3,8 @@
 Alice's k-th position may hold any symbol of a set A_k. For each k the evidence names words for Bob's positions (often
 one). If for every symbol s of A_k and each of these words the answer is one and the same on the box {Alice's k-th
 position holds s, her others anything in their sets, Bob that word}, and different s differ at some of the words, then
-any two of her words are told apart: prod |A_k| rows. The answer on a box comes from `Task.constant`, or from a cell that
-contains it.
+any two of her words are told apart: prod |A_k| rows. The answer on a box comes from `Task.constant`, or from a cell
+that contains it.
 
 Claims: `state` of `rnn` (field `cut`: her positions lie before it, Bob's words agree there, the query lies after it),
 and `one-way` of `transformer` (the token at the query is always the same): bits of a message after which Bob answers.
@@ -19,6 +19,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Constraint, Labels, PointerSets, Sequence
 from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.core.task import Task
 from separatrix.kernel.case import Case
 from separatrix.kernel.needs import (
     MOST_POSITIONS,
@@ -166,17 +167,15 @@ class Boxes:
 def _labels(case: Case, boxes: Boxes) -> list[list[int | None]]:
     """For each word the answers by symbol, None where one is not known."""
     n, query, task, work = case.n, boxes.query, case.task, MOST_WORK
+    if type(task).constant is Task.constant:  # it decides no boxes
+        return _by_cells(case, boxes)
     found: list[list[int | None]] = []
     for w, owner in enumerate(boxes.owners.tolist()):
         work -= len(boxes.sets[owner]) * (len(boxes.places) + boxes.words.shape[1]) ** 2
-        if work < 0 and w:
+        if work < 0:
             raise UnknownError("these are too many boxes to decide")
         found.append([task.constant(n, query, boxes.box(w, symbol)) for symbol in boxes.sets[owner].tolist()])
-        if w == 0 and None in found[0]:  # the task decides no boxes
-            break
-    if len(found) == len(boxes.words) and not any(None in labels for labels in found):
-        return found
-    return _by_cells(case, boxes)
+    return found
 
 
 def _by_cells(case: Case, boxes: Boxes) -> list[list[int | None]]:

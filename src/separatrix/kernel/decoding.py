@@ -7,10 +7,10 @@ probability e over k and all bits, a message after which Bob answers right carri
 
     I(bits; message) >= sum_k (1 - h(e_k)) >= d (1 - h(e)),   e <= 1/2,   h the binary entropy
 
-(Fano; random access codes: Ambainis, Nayak, Ta-Shma, Vazirani 1999), since the bits are independent and h is concave. A model that errs on a fraction eps of these inputs carries at least
-d (1 - h(e + eps)). The kernel draws its own sample from the system's entropy, after everything else is fixed, and
-bounds e from above with failure probability delta (Chernoff: P(Bin(S, e) <= k) <= exp(-S KL(k/S, e))). An input that is
-not legal counts as a wrong guess.
+(Fano; random access codes: Ambainis, Nayak, Ta-Shma, Vazirani 1999), since the bits are independent and h is concave. A
+model that errs on a fraction eps of these inputs carries at least d (1 - h(e + eps)). The kernel draws its own sample
+from the system's entropy, after everything else is fixed, and bounds e from above with failure probability delta
+(Chernoff: P(Bin(S, e) <= k) <= exp(-S KL(k/S, e))). An input that is not legal counts as a wrong guess.
 
 Claims: `state` of `rnn` (field `cut`) and `one-way` of `transformer` (one query, whose token never changes).
 """

@@ -1,8 +1,8 @@
 """The judge: dispatches a certificate to its checker and says in a sentence what was accepted.
 
 Only this module turns a claim into `proved` (or, for a kind that draws a fresh sample, `statistical`). It reads nothing
-of a certificate but its claim and evidence, rebuilds everything else from the task's definition and the model's weights,
-and never executes anything beside a certificate.
+of a certificate but its claim and evidence, rebuilds everything else from the task's definition and the model's
+weights, and never executes anything beside a certificate.
 """
 
 from __future__ import annotations

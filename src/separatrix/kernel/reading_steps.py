@@ -6,6 +6,8 @@ others, and each position may hold the symbols of its set. All counts are exact 
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -41,10 +43,8 @@ class Game:
 
     def words(self, alice: bool) -> int:
         """How many words one side has."""
-        count = 1
-        for own, number in self.steps:
-            count *= len(self.sets[number]) if own == alice else 1
-        return count
+        sizes = Counter(len(self.sets[number]) for own, number in self.steps if own == alice)
+        return math.prod(size**times for size, times in sizes.items())
 
     def reaches(self, table: list[list[int]], final: list[bool]) -> list[list[bool]]:
         """[step][state]: whether the rest of some word leads from the state to a final one."""

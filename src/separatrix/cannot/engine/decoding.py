@@ -1,7 +1,7 @@
 """Certificates of kind `decoding`: bits that are guessed from the answers, by a given code or by one that is searched.
 
-The search (`search`) takes pairs of symbols for Alice's positions and words of Bob's from a pool: constant words, constant
-words with one change, and random ones; it keeps the bits that some word, answer and pair decode best. That a search finds
+The search takes pairs of symbols for Alice's positions and words of Bob's from a pool: constant words, constant words
+with one change, and random ones; it keeps the bits that some word, answer and pair decode best. That a search finds
 little says nothing about the task.
 """
 
