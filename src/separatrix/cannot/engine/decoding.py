@@ -79,7 +79,7 @@ def decoding_certificate(
 
 
 def search(task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4) -> tuple[np.ndarray, list[Guess], float]:
-    """(base word, guesses, their share of errors) at a contiguous cut, for labels of single symbols."""
+    """(base word, guesses, a limit of their share of errors) at a contiguous cut, for labels of single symbols."""
     domain, outputs = task.domain(n), task.outputs()
     need(isinstance(outputs, Labels), "codes are searched for labels")
     need(not any(isinstance(a, PointerSets) for a in domain.alphabets), "codes are searched for single symbols")
@@ -115,7 +115,9 @@ def search(task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4) -> tupl
     kept = max(range(len(chosen) + 1), key=lambda d: _worth([error for error, _ in chosen[:d]]))
     guesses = [guess for _, guess in chosen[:kept]]
     need(bool(guesses), "no bit of the words that were tried can be guessed; that says nothing about the task")
-    return filler, guesses, _error(task, n, filler, guesses, rng)
+    tried = 4000
+    wrong = round(_error(task, n, filler, guesses, rng, tried) * tried)
+    return filler, guesses, upper(wrong, tried, 1e-4) if wrong else 0.0
 
 
 def _worth(errors: list[float]) -> float:
@@ -180,9 +182,7 @@ def _scores(
     return best
 
 
-def _error(
-    task: Task, n: int, base: np.ndarray, guesses: list[Guess], rng: np.random.Generator, size: int = 2000
-) -> float:
+def _error(task: Task, n: int, base: np.ndarray, guesses: list[Guess], rng: np.random.Generator, size: int) -> float:
     """The share of wrong guesses of a code, on words of its own."""
     d = len(guesses)
     bits, asked = rng.integers(0, 2, (size, d)), rng.integers(0, d, size)
