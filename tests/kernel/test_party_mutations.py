@@ -19,6 +19,7 @@ import pytest
 
 from separatrix.cannot import registry
 from separatrix.cannot.engine.decoding import Guess, decoding_certificate
+from separatrix.cannot.engine.matrix import Matrix
 from separatrix.cannot.engine.readings import reading_certificate
 from separatrix.core.certificate import Certificate
 from separatrix.core.seeds import child
@@ -33,6 +34,8 @@ KINDS = (
     "boxes-state",
     "boxes-one-way",
     "decoding",
+    "matrix-rank",
+    "matrix-rows",
 )
 Pieces = dict[str, Any]
 
@@ -53,6 +56,10 @@ def original(kind: str) -> Certificate:
         case "boxes-one-way":
             task = make_task("associative-recall", {"keys": 3, "labels": 2})
             return registry.get("associative-recall-one-layer").certificate(task, 3)
+        case "matrix-rank":
+            return Matrix.of(make_task("inner-product"), 6, alice=range(3)).rank()
+        case "matrix-rows":
+            return Matrix.of(make_task("disjointness"), 6, alice=[0, 1, 4], known={5: 1}).rows()
         case _:
             return index(8)
 
@@ -203,6 +210,17 @@ def true_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
                 keys, words = rng.permutation(3), good.arrays["words"].copy()
                 words[:, [0, 2, 4, 6]] = keys[words[:, [0, 2, 4, 6]]]
                 yield edit(good, words=words)
+        case "matrix-rank":
+            for n, alice in itertools.product((2, 4, 6), ([0], [0, 1], [1], [1, 0, 2], [1, 2], [0, 2])):
+                for name in ("inner-product", "equality", "disjointness"):
+                    if max(alice) < n - 1:
+                        yield Matrix.of(make_task(name), n, alice=alice).rank()
+        case "matrix-rows":
+            prefixes, suffixes = good.arrays["prefixes"], good.arrays["suffixes"]
+            for _ in range(15):
+                yield edit(good, prefixes=rng.permutation(prefixes), suffixes=rng.permutation(suffixes))
+            for m in rng.integers(2, len(prefixes), 15):
+                yield edit(good, math.log2(m) * low, prefixes=rng.permutation(prefixes)[:m])
         case _:
             for _ in range(15):  # the other symbol means 1
                 flip = rng.integers(0, 2, 8)

@@ -78,13 +78,21 @@ def decoding_certificate(
     return replace(made, guarantee=statistical(delta))
 
 
-def search(task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4) -> tuple[np.ndarray, list[Guess], float]:
-    """(base word, guesses, a limit of their share of errors) at a contiguous cut, for labels of single symbols."""
+def search(
+    task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4, known: bool = False
+) -> tuple[np.ndarray, list[Guess], float]:
+    """(base word, guesses, a limit of their share of errors) at a contiguous cut, for labels of single symbols.
+
+    known: the token at the query stays as it is.
+    """
     domain, outputs = task.domain(n), task.outputs()
     need(isinstance(outputs, Labels), "codes are searched for labels")
     need(not any(isinstance(a, PointerSets) for a in domain.alphabets), "codes are searched for single symbols")
     rng = child(seed, "decoding", task.name, n, cut)
     alphabets = [np.asarray(a) for a in domain.alphabets]
+    if known:
+        need(len(task.queries(n)) == 1, "one position must be scored")
+        alphabets[task.queries(n)[0]] = alphabets[task.queries(n)[0]][:1]
     used = np.array([j for j in range(cut) if len(alphabets[j]) > 1], dtype=np.int64)
     queries = [q for q in task.queries(n) if q >= cut]
     need(bool(len(used) and queries), "no position of Alice's varies, or nothing is scored after the cut")

@@ -1,8 +1,8 @@
 """Search over partitions of the positions for the one that is hardest for one attention layer.
 
 For a task with a read-once automaton a partition is worth the words with a given answer, if they are a fooling set
-there; otherwise the distinct rows of the enumerated matrix, the token at the query being fixed. All partitions are tried
-where they are few, else periodic patterns and cuts. A search that finds little says nothing about the task.
+there; otherwise the distinct rows of the enumerated matrix, the token at the query being fixed. All partitions are
+tried where they are few, else periodic patterns and cuts. A search that finds little says nothing about the task.
 """
 
 from __future__ import annotations
