@@ -93,7 +93,7 @@ def _one_layer(
     elif positions > 2:
         found += _codes(task, n, [cut or positions - 1], True, progress)
     if entries <= 16 and positions > 1:
-        halves = [range(0, positions, 2), range(positions // 2)] if cut is None else [range(cut)]
+        halves = [range(0, positions - 1, 2), range(positions // 2)] if cut is None else [range(cut)]
         makers = [Matrix.of(task, n, alice=alice).rank() for alice in halves]
         best = max(makers, key=lambda made: float.fromhex(made.claim.bound))
         found.append(("exchange", "log₂ rank of the matrix", best))

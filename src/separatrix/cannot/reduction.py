@@ -38,7 +38,7 @@ class Problem:
         return a, np.choose(kind, choices)
 
 
-INDEX = Problem("INDEX", lambda a, b: (a * b).sum(axis=1), one_hot=True)
+INDEX = Problem("INDEX", lambda a, b: np.asarray((a * b).sum(axis=1)), one_hot=True)
 EQ = Problem("EQ", lambda a, b: (a == b).all(axis=1).astype(np.int64))
 DISJ = Problem("DISJ", lambda a, b: (a * b).any(axis=1).astype(np.int64))
 IP = Problem("IP", lambda a, b: (a * b).sum(axis=1) % 2)

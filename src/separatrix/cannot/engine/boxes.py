@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def boxes_certificate(
     task: Task,
     n: int,
     query: int,
-    sets: dict[int, Sequence[int]],
+    sets: Mapping[int, Sequence[int]],
     words: np.ndarray,
     cut: int | None = None,
     owners: np.ndarray | None = None,

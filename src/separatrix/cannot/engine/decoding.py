@@ -111,7 +111,8 @@ def search(
             if position not in best or error < best[position][0]:
                 best[position] = (error, guess)
         good = [p for p in used.tolist() if best[p][0] < 0.1]
-        if turn == rounds - 1 or len(good) == len(used):
+        hopeless = turn > 0 and min(error for error, _ in best.values()) > 0.3
+        if turn == rounds - 1 or len(good) == len(used) or hopeless:
             break
         for position in used.tolist():  # keep what works, try other symbols elsewhere
             if best[position][0] < 0.1:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from separatrix.cannot.bound import STATE, Bound, exchange_violated, log2_sum, need, of_kind, registry, state_violated
 from separatrix.cannot.engine.readings import low, reading_certificate
 from separatrix.cannot.messages import EXCHANGE
@@ -57,9 +55,17 @@ def one_layer_certificate(task: Task, n: int) -> Certificate:
     shallow = Dyck(dyck.types, 2 if dyck.depth == 2 else 1)
     reading = shallow.reading(n, n)
     assert reading is not None
-    arrays = {"guard": reading.transitions, "accepts": np.asarray(reading.labels)}
     return reading_certificate(
-        task, n, "transformer", "exchange", "fooling", range(0, n, 2), words(dyck, n), value=1, **arrays
+        task,
+        n,
+        "transformer",
+        "exchange",
+        "fooling",
+        range(0, n, 2),
+        words(dyck, n),
+        value=1,
+        guard=reading.transitions,
+        accepts=reading.labels,
     )
 
 
