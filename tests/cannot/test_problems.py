@@ -179,7 +179,13 @@ def test_sizes_that_are_ruled_out() -> None:
     bits = one_layer.bits(task, 10_000)
     small = Size(1, 1, 8, 8, 8, 10_000, None, None, Precision(16, "fixed"))
     assert small.bits("cut") == 8 * 16 + 2 * 8 * 16 + 4 * 16 + 2 * 14 and one_layer.violated(small, bits)
-    for change in ({"layers": 2}, {"layers": None}, {"heads": None}, {"precision": Precision(16, "stored")}):
+    for change in (
+        {"layers": 2},
+        {"layers": None},
+        {"heads": None},
+        {"precision": Precision(16, "stored")},
+        {"precision": Precision(16, "float")},
+    ):
         import dataclasses
 
         assert not one_layer.violated(dataclasses.replace(small, **change), bits), change

@@ -94,8 +94,11 @@ def message_violated(size: Size, bits: float) -> bool:
 
 
 def exchange_violated(size: Size, bits: float) -> bool:
-    """Whether one softmax layer exchanges too little, with one bit for the answer; audited two-way count."""
-    if size.layers != 1 or size.precision is None or size.precision.kind == "stored":
+    """Whether one softmax layer exchanges too little, with one bit for the answer; audited two-way count.
+
+    Only for fixed point and accumulators of known size: float sums depend on their order, so parties cannot split them.
+    """
+    if size.layers != 1 or size.precision is None or size.precision.kind not in ("fixed", "accumulator"):
         return False
     if size.heads is None or size.value_width is None or size.width is None:
         return False

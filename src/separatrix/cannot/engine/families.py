@@ -68,7 +68,7 @@ def propose(counts: Mapping[int, int]) -> Pattern | None:
             rate = Fraction(power, last - first)
             if (first * rate).denominator != 1:
                 continue
-            factor = Fraction(low) / Fraction(2) ** (first * rate)
+            factor = Fraction(low, 2 ** (first * rate).numerator)
             if all((n * rate).denominator == 1 for n in lengths):
                 pattern = Pattern("exponential", factor, rate, offset, len(lengths))
                 if all(pattern.at(n) == counts[n] for n in lengths):
