@@ -39,8 +39,8 @@ class Problem:
 
 
 INDEX = Problem("INDEX", lambda a, b: np.asarray((a * b).sum(axis=1)), one_hot=True)
-EQ = Problem("EQ", lambda a, b: (a == b).all(axis=1).astype(np.int64))
-DISJ = Problem("DISJ", lambda a, b: (a * b).any(axis=1).astype(np.int64))
+EQ = Problem("EQ", lambda a, b: np.asarray((a == b).all(axis=1), dtype=np.int64))
+DISJ = Problem("DISJ", lambda a, b: np.asarray((a * b).any(axis=1), dtype=np.int64))
 IP = Problem("IP", lambda a, b: np.asarray((a * b).sum(axis=1) % 2))
 GT = Problem(
     "GT", lambda a, b: np.array([int(x > y) for x, y in zip(a.tolist(), b.tolist(), strict=True)], dtype=np.int64)
