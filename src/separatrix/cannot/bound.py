@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from separatrix.cannot.messages import audited, one_way
+from separatrix.cannot.reduction import Reduction
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.errors import InputError, UnknownError
 from separatrix.core.guarantee import PROVED
@@ -25,6 +27,10 @@ MESSAGE = (
     "fixed point, an accumulator or a known float format; bits of weights at rest do not bound them); one attention "
     "layer without a residual path; with one, each head's output counts too: H (m + 2 d_v + 1) p, which `violated` uses"
 )
+EMBEDDING = (
+    "width x p bits: the first map's vector of the token, a deterministic p-bit function of it and all that the model "
+    "sees of it; any number of layers and heads"
+)
 WIDTH = "units of the first layer, which is linear in the real parts; exact arithmetic"
 MOST_POSITIONS = 2**20  # of one input that the kernel opens
 MOST_ENTRIES = 2**26  # of one array of evidence
@@ -38,12 +44,14 @@ class Bound:
     Attributes:
         name: registry name. task, arch: names. source: paper and theorem.
         expression: the bound as a formula in N, for people.
-        measure: `state`, `message` or `width`; for `width` the amount is a number of units.
+        measure: `state`, `message`, `exchange`, `one-way`, `embedding` or `width` (a number of units, not bits).
         merge: what is counted, at which precision, under which hypotheses.
         bits: (task, n) -> the amount; a formula, usable at any n; 0 where it says nothing.
         certificate: (task, n) -> a certificate for the kernel; UnknownError where none can be made.
         violated: (size, amount) -> whether a model of that size is ruled out; open components rule nothing out.
         vacuous: (task, n) -> a sentence where the bound says nothing, else None.
+        status: whether the inequality is proved in the source, derived here, or conjectured.
+        reduction: from a communication problem, as code, where there is one.
     """
 
     name: str
@@ -57,6 +65,8 @@ class Bound:
     certificate: Callable[[Task, int], Certificate]
     violated: Callable[[Size, float], bool]
     vacuous: Callable[[Task, int], str | None]
+    status: Literal["proved in the source", "derived here", "conjectured"] = "proved in the source"
+    reduction: Reduction | None = None
 
 
 registry: Registry[Bound] = Registry("bound")
@@ -81,6 +91,35 @@ def message_violated(size: Size, bits: float) -> bool:
     if size.heads is None or size.key_width is None or size.value_width is None:
         return False
     return size.heads * (size.key_width + 2 * size.value_width + 1) * size.precision.stored < bits
+
+
+def exchange_violated(size: Size, bits: float) -> bool:
+    """Whether one softmax layer exchanges too little, with one bit for the answer; audited two-way count.
+
+    Only for fixed point and accumulators of known size: float sums depend on their order, so parties cannot split them.
+    """
+    if size.layers != 1 or size.precision is None or size.precision.kind not in ("fixed", "accumulator"):
+        return False
+    if size.heads is None or size.value_width is None or size.width is None:
+        return False
+    tokens = size.tokens or 2 * MOST_POSITIONS
+    return audited(size.heads, size.value_width, size.width, size.precision.stored, tokens).bits + 1 < bits
+
+
+def one_way_violated(size: Size, bits: float) -> bool:
+    """Whether one softmax layer with mergeable sums says too little; only for accumulators of known size."""
+    if size.layers != 1 or size.precision is None or size.precision.kind != "accumulator":
+        return False
+    if size.heads is None or size.value_width is None:
+        return False
+    return one_way(size.heads, size.value_width, size.precision.bits).bits < bits
+
+
+def embedding_violated(size: Size, bits: float) -> bool:
+    """Whether the vector of a token is too short to tell the tokens apart, at any depth."""
+    if size.precision is None or size.precision.kind == "stored" or size.width is None:
+        return False
+    return size.width * size.precision.stored < bits
 
 
 def width_violated(size: Size, units: float) -> bool:

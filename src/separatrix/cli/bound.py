@@ -16,9 +16,13 @@ def register(app: typer.Typer) -> None:
     @app.command(context_settings=OPEN)
     def bound(
         context: typer.Context,
-        task: Annotated[str, typer.Argument(help="Task name.")],
         n: N,
         arch: Annotated[str, typer.Option(help="Architecture that is bounded.")],
+        task: Annotated[str | None, typer.Argument(help="Task name; none with --load FILE:NAME.")] = None,
+        load: Annotated[
+            str | None, typer.Option(help="FILE:NAME, a function of yours on (batch, n) arrays; or FILE, to register.")
+        ] = None,
+        alphabet: Annotated[int | None, typer.Option(help="With --load FILE:NAME: symbols 0 .. K-1.")] = None,
         matrix: Annotated[bool, typer.Option("--matrix", help="Enumerate the communication matrix (small N).")] = False,
         cut: Annotated[int | None, typer.Option(help="With --matrix: Alice holds the positions before it.")] = None,
         settings: Settings = None,
@@ -27,11 +31,23 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """The best lower bound for this task and architecture, with a certificate. Exit code 3 if there is none."""
         from separatrix.atlas.evidence import matrix_floors, state_bound
+        from separatrix.atlas.portfolio import own_floors
         from separatrix.cannot import bounds_for
         from separatrix.core.errors import InputError
         from separatrix.core.families import family
+        from separatrix.tasks.own import OwnTask, own_task
+        from separatrix.tasks.own import load as load_file
 
-        problem = read_task(task, settings, context.args)
+        if task is None and load is None:
+            raise InputError("give a task name, or --load FILE:NAME for a function of your own")
+        if task is None or load is None or ":" in load:
+            named = own_task(load or "", alphabet) if task is None else read_task(task, settings, context.args)
+            if load is not None and task is not None:
+                raise InputError(f"give either the task {task} or --load FILE:NAME")
+        else:
+            load_file(Path(load))
+            named = read_task(task, settings, context.args)
+        problem, task = named, named.name
         problem.domain(n)
         folder = out or Path(f"separatrix-out/bound-{task}-n{n}")
         floors = []
@@ -39,7 +55,9 @@ def register(app: typer.Typer) -> None:
             for one in bounds_for(problem.name, family(arch).bounds_of):
                 progress(one.name)
                 floors.append(state_bound(one, problem, n, folder / one.name))
-            if matrix or cut is not None:
+            if isinstance(problem, OwnTask):
+                floors += own_floors(problem, n, family(arch).bounds_of, cut, folder, progress)
+            elif matrix or cut is not None:
                 if family(arch).bounds_of != "rnn":
                     raise InputError(f"--matrix bounds what a recurrent model carries; {arch} is none")
                 progress("communication matrix")

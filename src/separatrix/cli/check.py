@@ -17,6 +17,9 @@ def register(app: typer.Typer) -> None:
     def check(
         paths: Annotated[list[Path], typer.Argument(metavar="CERTIFICATE|DIR...", help="Files, or folders to search.")],
         engine: Annotated[str, typer.Option(help="fast (balls in float64), or arb (any precision, slow).")] = "fast",
+        load: Annotated[
+            list[Path] | None, typer.Option(help="Python file with the functions that certificates are about.")
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """Re-check certificates from scratch; nothing lying beside one is executed.
@@ -28,6 +31,10 @@ def register(app: typer.Typer) -> None:
 
         if engine not in ("fast", "arb"):
             raise InputError(f"--engine {engine}: take fast or arb")
+        from separatrix.tasks.own import load as load_file
+
+        for file in load or []:
+            load_file(file)
         files: list[Path] = []
         for path in paths:
             found = sorted(path.rglob("*.cert.json")) if path.is_dir() else [path]
@@ -54,6 +61,8 @@ def register(app: typer.Typer) -> None:
                 word = {0: "accepted", 1: "REJECTED", 2: "UNUSABLE", 3: "UNDECIDED"}[verdict.exit_code]
                 print(f"{word}: {file}")
                 print(f"  {verdict.guarantee}: {verdict.sentence}" if verdict.accepted else f"  {verdict.sentence}")
+                if "unknown task 'own-" in verdict.sentence:
+                    print("  it is about a function of its author's: give the file with --load FILE")
                 if verdict.accepted:
                     print(f"  trusted: {', '.join(verdict.trusted)}; {verdict.seconds:.2f} s")
         if as_json:

@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         import numpy as np
 
         from separatrix.cannot.protocols import run
+        from separatrix.core.arch import Table
         from separatrix.core.errors import InputError
         from separatrix.core.seeds import child
         from separatrix.models import Model
@@ -50,7 +51,7 @@ def register(app: typer.Typer) -> None:
             word = problem.sample(n, 1, child(seed, "protocol", task, n))[0][0]
         if word.ndim != 1 or domain.reals is not None:
             raise InputError(f"protocols are run on symbols; {task} has pointers or real parts")
-        if loaded.arch.first.kind != "table" or loaded.arch.first.vocabulary < domain.vocabulary:
+        if not isinstance(loaded.arch.first, Table) or loaded.arch.first.vocabulary < domain.vocabulary:
             raise InputError(f"the model does not know every token of {task} at n = {n}")
         if query is not None and query not in queries:
             raise InputError(f"--query {query}: {task} scores {', '.join(map(str, queries[:8]))}")

@@ -15,6 +15,7 @@ import numpy as np
 from separatrix.core.closed_form import ClosedForm
 from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 
 
 class Task(ABC):
@@ -60,6 +61,17 @@ class Task(ABC):
 
     def cells(self, n: int, query: int) -> Iterator[CellGroup] | None:
         """Cells that cover the domain, for one scored position; None when no cells are known."""
+        return None
+
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """The label that every input of a box has at `query`; None where it varies, or the task cannot tell.
+
+        box: per position the symbols that it may hold, increasing, each legal there. For tasks with too many cells.
+        """
+        return None
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """An automaton that reads every position once, in any order, and ends with the answer at `query`; or None."""
         return None
 
     def factors(self) -> dict[str, tuple[Task, ...]]:

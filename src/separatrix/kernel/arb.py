@@ -26,7 +26,10 @@ from separatrix.kernel.case import Case
 Engine = Literal["fast", "arb"]
 NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
-NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank")
+NO_BALLS = (
+    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank"),
+    *("boxes", "decoding", "reading"),
+)
 
 
 def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case, named: bool = False) -> tuple[str, bool]:

@@ -1,7 +1,8 @@
 """The judge: dispatches a certificate to its checker and says in a sentence what was accepted.
 
-Only this module turns a claim into `proved`. It reads nothing of a certificate but its claim and evidence, rebuilds
-everything else from the task's definition and the model's weights, and never executes anything beside a certificate.
+Only this module turns a claim into `proved` (or, for a kind that draws a fresh sample, `statistical`). It reads nothing
+of a certificate but its claim and evidence, rebuilds everything else from the task's definition and the model's
+weights, and never executes anything beside a certificate.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import numpy as np
 from separatrix.core.certificate import Certificate, read_model_files
 from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError
-from separatrix.core.guarantee import PROVED, Guarantee
+from separatrix.core.guarantee import PROVED, Guarantee, statistical
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    boxes,
     communication,
     contract,
     coordinates,
+    decoding,
     exhaustive,
     heads,
     pointer_counterexample,
@@ -32,6 +35,7 @@ from separatrix.kernel import (
     positional,
     positional_counterexample,
     rank_bound,
+    reading,
     real_outputs,
     relu,
     separable,
@@ -43,11 +47,19 @@ from separatrix.tasks import make_task
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises)."""
+    """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises).
+
+    delta: for a statistical kind, reads the failure probability from the evidence's field of that name.
+    """
 
     statement: str
     check: Callable[[Case], str]
     floats: bool = False
+    delta: Callable[[str], float] | None = None
+
+    def guarantee(self, evidence: Mapping[str, object]) -> Guarantee:
+        """What an accepted certificate of this kind is worth."""
+        return PROVED if self.delta is None else statistical(self.delta(str(evidence.get("delta"))))
 
 
 KINDS: dict[str, Kind] = {
@@ -68,6 +80,9 @@ KINDS: dict[str, Kind] = {
     "swap-rows": Kind("needs", swap_rows.check),
     "pointer-rows": Kind("needs", pointer_rows.check),
     "first-layer-rank": Kind("needs", rank_bound.check),
+    "boxes": Kind("needs", boxes.check),
+    "decoding": Kind("needs", decoding.check, delta=decoding.delta_of),
+    "reading": Kind("needs", reading.check),
 }
 TRUSTED = ("kernel", "core", "the task's file")
 WITH_ARB = (*TRUSTED, arb.NAME)
@@ -122,7 +137,7 @@ def judge(
     start = time.perf_counter()
     try:
         sentence, slow = _check(certificate, arch, tensors, progress, engine)
-        guarantee = PROVED
+        guarantee = KINDS[certificate.kind].guarantee(certificate.evidence)
         if certificate.guarantee != guarantee:
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
     except SeparatrixError as error:

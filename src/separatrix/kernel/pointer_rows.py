@@ -13,6 +13,9 @@ What Alice sends in a layer without a residual path: per head the query (m numbe
 b be these bits: some message is shared by M / 2^b of the M sets. Their 0/1 rows have rank r >= log2(M / 2^b), since a
 subspace of dimension r holds at most 2^r 0/1 vectors, and r independent rows take 2^r values on the corners z = +-e_1,
 which the heads' outputs (H d_v numbers) must keep apart. Hence H (m + 2 d_v + 1) p >= log2 M with a residual path.
+
+Depth does not help (measure `embedding`): where the model sees the query's token only through a vector of w numbers of
+p bits, a function of the token, Alice sends that vector and Bob runs every layer: w p >= log2 M at any depth.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ MOST_WEIGHTS = 2**26
 
 def check(case: Case) -> str:
     """The claim in a sentence, or an error."""
-    claim = claimed(case, "transformer", "message")
+    deep = case.claim.measure == "embedding"
+    claim = claimed(case, "transformer", "embedding" if deep else "message")
     (query,) = case.fields(query=int)
     named_arrays(case, "pointers")
     domain = open_domain(case)
@@ -66,6 +70,11 @@ def check(case: Case) -> str:
         raise RejectedError(f"the rows are not told apart within eps = {outputs.eps}")
     require(claim, log2_low(len(pointers)), "bits")
     bits = shown(claim)
+    if deep:
+        return (
+            f"every model of any depth that answers {case.where} right at position {query}, and sees the token there "
+            f"only through a vector of w numbers of p bits that is a function of it, has w p >= {bits}"
+        )
     return (
         f"every single attention layer that answers {case.where} right at position {query} has H (m + d_v + 1) p >= "
         f"{bits}, and H (m + 2 d_v + 1) p >= {bits} where a residual path leads around it; p the bits of one number "

@@ -13,13 +13,19 @@ def make_task(name: str, parameters: dict[str, object] | None = None) -> Task:
 
 from separatrix.tasks import (  # noqa: E402  (they register themselves)
     associative_recall,  # noqa: F401
+    disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
     index_lookup,  # noqa: F401
+    inner_product,  # noqa: F401
     k_hop,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
+    match3,  # noqa: F401
     maximum_subarray,  # noqa: F401
+    multi_query_recall,  # noqa: F401
+    nearest_neighbour,  # noqa: F401
+    pointer_chasing,  # noqa: F401
     prefix_extremes,  # noqa: F401
     prefix_medians,  # noqa: F401
     prefix_sums,  # noqa: F401

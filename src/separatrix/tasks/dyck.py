@@ -9,6 +9,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 from separatrix.core.task import Task
 from separatrix.tasks import registry
 from separatrix.tasks.dyck_depths import Depths, Matches
@@ -89,6 +90,11 @@ class Dyck(Task):
             size = np.where(wrong, 0, size + np.where(opens, 1, -1))
             stacks[rows, np.where(opens, size, 0)] = np.where(opens, symbol, -1)
         return (~wrong & (size == 0)).astype(np.int64)[:, None]
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """Bracket by bracket; the end token moves nothing."""
+        table = np.concatenate([self.automaton(), np.arange(self._states())[:, None]], axis=1)
+        return Reading(tuple(range(n + 1)), table, (np.arange(self._states()) == 0).astype(np.int64))
 
     def cells(self, n: int, query: int) -> Iterator[CellGroup]:
         """Two cells: the words that the automaton accepts, and the others."""

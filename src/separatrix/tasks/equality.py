@@ -9,6 +9,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 from separatrix.core.task import Task
 from separatrix.tasks import registry
 
@@ -52,6 +53,14 @@ class Equality(Task):
     def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
         half = tokens.shape[1] // 2
         return (tokens[:, :half] == tokens[:, half:]).all(axis=1, keepdims=True).astype(np.int64)
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """Partner by partner; state 1 has seen a difference. Up to 64 symbols."""
+        if self.symbols > 64:
+            return None
+        pairs = np.ones((2, self.symbols, self.symbols), dtype=np.int64)
+        pairs[0] -= np.eye(self.symbols, dtype=np.int64)
+        return Reading.of_pairs(n, pairs, np.array([1, 0]))
 
     def factors(self) -> dict[str, tuple[Task, ...]]:
         """Flag the positions that differ from their partner, then ask whether any flag is up."""
@@ -99,6 +108,9 @@ class Mismatch(Equality):
         flags = np.zeros(tokens.shape, dtype=np.int64)
         flags[:, half:] = tokens[:, :half] != tokens[:, half:]
         return flags
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        return None
 
     def factors(self) -> dict[str, tuple[Task, ...]]:
         return {}

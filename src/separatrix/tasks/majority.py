@@ -9,6 +9,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.reading import Reading
 from separatrix.core.task import Task
 from separatrix.tasks import registry
 
@@ -46,6 +47,12 @@ class Majority(Task):
     def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
         bits = tokens[:, :-1]
         return (2 * bits.sum(axis=1, keepdims=True) > bits.shape[1]).astype(np.int64)
+
+    def reading(self, n: int, query: int) -> Reading | None:
+        """Bit by bit, counting ones; the query token counts nothing."""
+        ones = np.arange(n + 1)
+        table = np.stack([ones, np.minimum(ones + 1, n), ones], axis=1)
+        return Reading(tuple(range(n + 1)), table, (2 * ones > n).astype(np.int64))
 
     def cells(self, n: int, query: int) -> Iterator[CellGroup]:
         """N + 1 groups of one cell: exactly c of the bits are 1."""

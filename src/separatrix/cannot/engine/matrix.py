@@ -1,4 +1,7 @@
-"""The communication matrix of any task at small n: all prefixes by all suffixes of a contiguous cut.
+"""The communication matrix of any task at small n: all words of Alice's by all words of Bob's.
+
+Alice holds the positions before a cut, or (for one symbol a token) any positions `alice`; then the claims are about one
+attention layer: a message where the token at the query is fixed, or a conversation.
 
 Real parts run over the corners +-e_1. Rows and columns that are equal are kept once. Every bound comes with its
 certificate of kind `communication`; a search that finds little says nothing about the task.
@@ -7,7 +10,8 @@ certificate of kind `communication`; a search that finds little says nothing abo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -38,7 +42,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Distinct rows and columns of the matrix at `cut`.
+    """Distinct rows and columns of the matrix at `cut`, or at the partition `alice` (then `cut` is how many are hers).
 
     Attributes:
         labels: (prefixes, suffixes) integers; different integers in one column mean answers that a model must tell
@@ -51,24 +55,45 @@ class Matrix:
     prefixes: Side
     suffixes: Side
     labels: np.ndarray
+    alice: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, task: Task, n: int, cut: int | None = None) -> Matrix:
-        """Evaluates the whole matrix; UnknownError beyond 2^22 entries. `cut` defaults to the task's last split."""
+    def of(
+        cls,
+        task: Task,
+        n: int,
+        cut: int | None = None,
+        alice: Iterable[int] | None = None,
+        known: dict[int, int] | None = None,
+    ) -> Matrix:
+        """Evaluates the whole matrix; UnknownError beyond 2^22 entries. `cut` defaults to the task's last split.
+
+        known: positions whose symbol is fixed.
+        """
         domain = task.domain(n)
-        if cut is None:
+        if known:
+            fixed = {p: np.array([s]) for p, s in known.items()}
+            domain = replace(domain, alphabets=tuple(fixed.get(p, a) for p, a in enumerate(domain.alphabets)))
+        held = None if alice is None else tuple(sorted(alice))
+        if held is not None:
+            need(domain.reals is None, "partitions are tried for tasks without real parts")
+            cut = len(held)
+        elif cut is None:
             cut = task.splits(n)[-1] if task.splits(n) else 0
         if not 0 < cut < domain.positions:
             raise InputError(f"cut {cut} must leave a position on both sides of {domain.positions}")
         count = math.prod(len(a) for a in domain.alphabets) << (domain.positions if domain.reals else 0)
         need(count <= MOST_CELLS, f"the matrix has {count} entries; at most {MOST_CELLS} are enumerated")
         need(domain.constraint.kind == "product" and not domain.lengths, "a product domain of one length is needed")
-        prefixes, suffixes = _side(domain, 0, cut), _side(domain, cut, domain.positions)
-        labels = _labels(task, n, cut, prefixes, suffixes)
+        order = np.arange(domain.positions)
+        if held is not None:
+            order = np.array([*held, *(p for p in range(domain.positions) if p not in held)])
+        prefixes, suffixes = _side(domain, order[:cut]), _side(domain, order[cut:])
+        labels = _labels(task, n, order, cut, prefixes, suffixes)
         _, rows = np.unique(labels, axis=0, return_index=True)
         _, columns = np.unique(labels[rows], axis=1, return_index=True)
         rows, columns = np.sort(rows), np.sort(columns)
-        return cls(task, n, cut, prefixes[rows], suffixes[columns], labels[np.ix_(rows, columns)])
+        return cls(task, n, cut, prefixes[rows], suffixes[columns], labels[np.ix_(rows, columns)], held)
 
     def rows(self) -> Certificate:
         """log2 of the number of distinct rows, which is the exact one-way cost; few suffixes that separate them."""
@@ -104,6 +129,39 @@ class Matrix:
         pairs = np.array(best)
         return self._certificate("fooling", pairs[:, 0], pairs[:, 1])
 
+    def rank(self) -> Certificate:
+        """The largest rank of a matrix [answer = value] modulo a prime (at most that over the rationals), with factors.
+
+        Over GF(2) it is tried only to spare the other one where it is full already.
+        """
+        from separatrix.cannot.engine.rank import PRIME, factor_mod
+
+        need(isinstance(self.task.outputs(), Labels), "ranks are taken of labels")
+        need(len(self.task.queries(self.n)) == 1, "ranks are taken where one position is scored")
+        need(min(self.labels.shape) <= 2**12, "ranks are taken of matrices of at most 2^12 rows or columns")
+        best, found = None, -1
+        for value in np.unique(self.labels).tolist():
+            factors = factor_mod((self.labels == value).astype(np.int64))
+            if len(factors[0]) > found:
+                best, found = (value, *factors), len(factors[0])
+        assert best is not None
+        name, rows, columns, lower, upper = best
+        answer = self._answer_named(name)
+        return self._certificate("rank", rows, columns, {"value": answer, "modulus": PRIME}, lower=lower, upper=upper)
+
+    def _answer_named(self, name: int) -> int:
+        """The answer that the label `name` stands for."""
+        i, j = np.argwhere(self.labels == name)[0]
+        tokens = np.concatenate([self.prefixes.tokens[i], self.suffixes.tokens[j]])[None, np.argsort(self._order())]
+        return int(self.task.answer(tokens)[0, -1])
+
+    def _order(self) -> np.ndarray:
+        """The positions, Alice's first."""
+        positions = self.prefixes.tokens.shape[1] + self.suffixes.tokens.shape[1]
+        if self.alice is None:
+            return np.arange(positions)
+        return np.array([*self.alice, *(p for p in range(positions) if p not in self.alice)])
+
     def shattered(self) -> Certificate:
         """A large shattered set of suffixes: exhaustive search, cut off after a number of steps."""
         tests = []
@@ -135,20 +193,32 @@ class Matrix:
         columns = np.array([tests[at][0] for at in best])
         return self._certificate("shattered", np.array([group[0] for group in parts]), columns)
 
-    def _certificate(self, measure: str, rows: np.ndarray, columns: np.ndarray) -> Certificate:
+    def _certificate(
+        self,
+        measure: str,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        more: dict[str, int] | None = None,
+        **factors: np.ndarray,
+    ) -> Certificate:
         prefixes, suffixes = self.prefixes[rows], self.suffixes[columns]
-        arrays = {"prefixes": prefixes.tokens, "suffixes": suffixes.tokens}
+        arrays = {"prefixes": prefixes.tokens, "suffixes": suffixes.tokens, **factors}
         if prefixes.reals is not None and suffixes.reals is not None:
             arrays |= {"prefix_reals": prefixes.reals, "suffix_reals": suffixes.reals}
-        evidence = {"cut": self.cut, "measure": measure}
+        evidence: dict[str, object] = {"measure": measure, **(more or {})}
         bits = log2_sum({len(rows): 1})
-        return certificate(self.task, self.n, "communication", "rnn", "state", bits, evidence, **arrays)
+        if self.alice is None:
+            evidence["cut"] = self.cut
+            return certificate(self.task, self.n, "communication", "rnn", "state", bits, evidence, **arrays)
+        claim = "exchange" if measure in ("fooling", "rank") else "one-way"
+        arrays["alice"] = np.isin(np.arange(len(self._order())), self.alice).astype(np.int64)
+        return certificate(self.task, self.n, "communication", "transformer", claim, bits, evidence, **arrays)
 
 
-def _side(domain: Sequence, start: int, stop: int) -> Side:
-    """Every legal choice of the positions start .. stop-1, with every choice of signs."""
+def _side(domain: Sequence, places: np.ndarray) -> Side:
+    """Every legal choice at these positions, with every choice of signs."""
     choices = []
-    for alphabet in domain.alphabets[start:stop]:
+    for alphabet in (domain.alphabets[p] for p in places.tolist()):
         if isinstance(alphabet, PointerSets):
             choices.append(list(combinations(range(alphabet.n), alphabet.size)))
         else:
@@ -156,20 +226,21 @@ def _side(domain: Sequence, start: int, stop: int) -> Side:
     tokens = np.array(list(product(*choices)), dtype=np.int64)
     if domain.reals is None:
         return Side(tokens, None)
-    signs = np.array(list(product((1.0, -1.0), repeat=stop - start)))
-    reals = np.zeros((len(tokens) * len(signs), stop - start, domain.reals.dim))
+    signs = np.array(list(product((1.0, -1.0), repeat=len(places))))
+    reals = np.zeros((len(tokens) * len(signs), len(places), domain.reals.dim))
     reals[:, :, 0] = np.tile(signs, (len(tokens), 1))
     return Side(np.repeat(tokens, len(signs), axis=0), reals)
 
 
-def _labels(task: Task, n: int, cut: int, prefixes: Side, suffixes: Side) -> np.ndarray:
-    scored = [i for i, query in enumerate(task.queries(n)) if query >= cut]
-    need(bool(scored), "no scored position lies after the cut")
+def _labels(task: Task, n: int, order: np.ndarray, cut: int, prefixes: Side, suffixes: Side) -> np.ndarray:
+    scored = [i for i, query in enumerate(task.queries(n)) if query in order[cut:]]
+    need(bool(scored), "no scored position is Bob's")
+    back = np.argsort(order)
     outputs = task.outputs()
     columns = []
     for j in range(len(suffixes)):
         other = suffixes[np.full(len(prefixes), j)]
-        tokens = np.concatenate([prefixes.tokens, other.tokens], axis=1)
+        tokens = np.concatenate([prefixes.tokens, other.tokens], axis=1)[:, back]
         reals = None
         if prefixes.reals is not None and other.reals is not None:
             reals = np.concatenate([prefixes.reals, other.reals], axis=1)

@@ -1,5 +1,11 @@
 """One theorem an entry, one task a file; importing this package registers them."""
 
+from separatrix.cannot.ledger import counting as counting
+from separatrix.cannot.ledger import dyck as dyck
+from separatrix.cannot.ledger import halves as halves
 from separatrix.cannot.ledger import index_lookup as index_lookup
 from separatrix.cannot.ledger import match2 as match2
+from separatrix.cannot.ledger import match3 as match3
+from separatrix.cannot.ledger import pointer_chasing as pointer_chasing
+from separatrix.cannot.ledger import recall as recall
 from separatrix.cannot.ledger import sparse_averaging as sparse_averaging

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
 
 import numpy as np
 
 from separatrix.cannot.bound import (
+    EMBEDDING,
     MESSAGE,
     MOST_ENTRIES,
     MOST_POSITIONS,
@@ -16,6 +18,7 @@ from separatrix.cannot.bound import (
     WIDTH,
     Bound,
     certificate,
+    embedding_violated,
     log2_sum,
     message_violated,
     need,
@@ -137,6 +140,12 @@ def rows_vacuous(task: Task, n: int) -> str | None:
     return _blurred(averaging)
 
 
+def embedding_certificate(task: Task, n: int) -> Certificate:
+    """The same pointer sets: their vectors must differ."""
+    rows = rows_certificate(task, n)
+    return replace(rows, claim=replace(rows.claim, measure="embedding"))
+
+
 def disjointness_bits(task: Task, n: int) -> float:
     """q: token N points at one of each of q pairs."""
     return float(of_kind(SparseAveraging, task).q) if disjointness_vacuous(task, n) is None else 0.0
@@ -223,6 +232,20 @@ for entry in (
         certificate=rows_certificate,
         violated=message_violated,
         vacuous=rows_vacuous,
+    ),
+    Bound(
+        name="sparse-averaging-any-depth",
+        task="sparse-averaging",
+        arch="transformer",
+        source=f"{SANFORD}, Theorem 4, for any depth: the token is one p-bit vector of the stream",
+        expression="log₂ C(N − 1, q)",
+        measure="embedding",
+        merge=EMBEDDING,
+        bits=rows_bits,
+        certificate=embedding_certificate,
+        violated=embedding_violated,
+        vacuous=rows_vacuous,
+        status="derived here",
     ),
     Bound(
         name="sparse-averaging-disjointness",

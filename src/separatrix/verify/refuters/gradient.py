@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from separatrix.core.arch import Table
 from separatrix.core.domain import Labels, PointerSets
 from separatrix.verify.refuters.search import Search, registry
 
@@ -17,7 +18,7 @@ PATIENCE = 3
 @registry.register("gradient")
 def gradient(search: Search) -> str | None:
     """From random inputs down the gradient of the margin in the token vectors, token by token."""
-    if not isinstance(search.task.outputs(), Labels) or search.model.arch.first.kind != "table":
+    if not isinstance(search.task.outputs(), Labels) or not isinstance(search.model.arch.first, Table):
         return "gradient search is for token tables and class labels"
     try:
         import torch
@@ -26,6 +27,8 @@ def gradient(search: Search) -> str | None:
     except ImportError:
         return "gradient search needs torch"
     net = nets.load(search.model, torch.float64)
+    if isinstance(net, nets.PositionalTransformer):
+        return "gradient search is for token tables"
     table = torch.from_numpy(search.model.tensors["embed.token"].astype(np.float64))
     while True:
         best = search.sample(1)

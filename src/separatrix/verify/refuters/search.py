@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from separatrix.core.arch import Table
 from separatrix.core.certificate import Certificate
 from separatrix.core.domain import Labels
 from separatrix.core.errors import InputError
@@ -236,8 +237,10 @@ def random_testing(
 def require_fit(model: Model, task: Task, n: int) -> None:
     """InputError unless the model reads the task's inputs and answers with its labels."""
     domain, outputs, first = task.domain(n), task.outputs(), model.arch.first
+    if first is None:
+        raise InputError("refuters search among tokens, and a positional transformer reads none; try certify")
     if isinstance(outputs, Labels):
-        if first.kind != "table":
+        if not isinstance(first, Table):
             raise InputError(f"the model reads no table of tokens; {task.name} at n = {n} has {domain.vocabulary}")
         if first.vocabulary < domain.vocabulary:
             raise InputError(

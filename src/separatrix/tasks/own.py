@@ -1,0 +1,176 @@
+"""Own functions: a Python file of the user's becomes tasks, one for each function of one argument that it defines.
+
+A function takes an integer array (batch, n) of symbols 0 .. alphabet-1 and returns (batch,) integers, the answer after
+the last symbol. It is tried on one row and on several: one that is not vectorised is called row by row. Its task is
+named own-NAME; a certificate about it names the file's hash, and is checked with the file loaded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from separatrix.core.domain import Labels, Sequence
+from separatrix.core.errors import InputError
+from separatrix.core.task import Task
+from separatrix.tasks import registry
+
+TRIED = 4  # rows that are compared between calls
+MOST_LABEL = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class OwnTask(Task):
+    """Base of the tasks that are functions of a file; `alphabet` symbols a position, the last position is scored."""
+
+    alphabet: int = 2
+
+    function: ClassVar[Callable[..., Any]]
+    file: ClassVar[Path]
+    sha256: ClassVar[str]
+    looped: ClassVar[dict[str, bool]]
+    source = "a function of the user's"
+    length_word = "symbols"
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.alphabet <= 2**20:
+            raise InputError(f"{self.name}: alphabet = {self.alphabet}; take 2 to {2**20} symbols")
+
+    @classmethod
+    def source_sha256(cls) -> str:
+        """Hash of the user's file, as it was loaded."""
+        return cls.sha256
+
+    def domain(self, n: int) -> Sequence:
+        if not 1 <= n <= 2**20:
+            raise InputError(f"{self.name}: n = {n}; take 1 to {2**20} symbols")
+        return Sequence((np.arange(self.alphabet),) * n, vocabulary=self.alphabet)
+
+    def outputs(self) -> Labels:
+        return Labels(MOST_LABEL)
+
+    def queries(self, n: int) -> tuple[int, ...]:
+        return (n - 1,)
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        """The function's values; InputError that names the input where it raises, or has another shape or kind."""
+        if not len(tokens):
+            return np.zeros((0, 1), dtype=np.int64)
+        some = tokens[:: max(1, len(tokens) // TRIED)][:TRIED]
+        alone = np.concatenate([self._call(row[None]) for row in some])
+        if "mode" not in self.looped:
+            try:
+                self.looped["mode"] = not np.array_equal(self._call(some), alone)
+            except InputError:
+                self.looped["mode"] = True
+        if self.looped["mode"]:
+            values = np.concatenate([self._call(row[None]) for row in tokens])
+            again = np.concatenate([self._call(row[None]) for row in some])
+        else:
+            values, again = self._call(tokens), self._call(some)
+        if not np.array_equal(again, alone) or not np.array_equal(
+            values[:: max(1, len(tokens) // TRIED)][:TRIED], alone
+        ):
+            at = some[int(np.argmax(again != alone))].tolist()
+            raise InputError(f"{self.name} is not deterministic: it gives two answers to the same input {_short(at)}")
+        return values[:, None]
+
+    def _call(self, tokens: np.ndarray) -> np.ndarray:
+        try:
+            values = type(self).function(tokens.copy())
+        except Exception as error:
+            raise InputError(
+                f"{self.name} raised {type(error).__name__}: {_short(error)} on {_short(tokens[0].tolist())}"
+            ) from error
+        values = np.asarray(values)
+        if values.shape == () and len(tokens) == 1:
+            values = values[None]
+        if values.shape != (len(tokens),):
+            raise InputError(
+                f"{self.name} returned shape {values.shape} for input of shape {tokens.shape}; return ({len(tokens)},)"
+            )
+        if values.dtype.kind not in "iub":
+            raise InputError(f"{self.name} returned {values.dtype}; return whole numbers or booleans")
+        if values.size and not -MOST_LABEL <= int(values.min()) <= int(values.max()) <= MOST_LABEL:
+            raise InputError(f"{self.name} returned a number beyond {MOST_LABEL}")
+        return values.astype(np.int64)
+
+    def sample(
+        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
+    ) -> tuple[np.ndarray, None]:
+        if distribution != "uniform":
+            raise InputError(f"{self.name}: distribution {distribution!r} is not known; there is `uniform`")
+        self.domain(n)
+        return rng.integers(0, self.alphabet, (size, n)), None
+
+    def splits(self, n: int) -> tuple[int, ...]:
+        return tuple(range(1, max(2, n)))
+
+    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
+        return " ".join(map(str, tokens))
+
+
+def _short(value: object) -> str:
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def load(path: Path) -> list[str]:
+    """Runs the user's file and registers what it defines; returns the names of its own tasks.
+
+    Tasks that register themselves are registered by running it. A file that did not change is not run again.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"--load {path}: {error.strerror or error}") from error
+    digest, where = hashlib.sha256(data).hexdigest(), path.resolve()
+    module_name = f"separatrix_own_{hashlib.sha256(str(where).encode()).hexdigest()[:16]}_{digest[:16]}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, where)
+        if spec is None or spec.loader is None:
+            raise InputError(f"--load {path}: not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise InputError(f"--load {path}: {type(error).__name__}: {_short(error)}") from error
+    module, names = sys.modules[module_name], []
+    for name, value in vars(module).items():
+        if name.startswith("_") or not inspect.isfunction(value) or value.__module__ != module_name:
+            continue
+        own = "own-" + name.lower().strip("_").replace("_", "-")
+        names.append(own)
+        if own in registry:
+            held = registry.get(own)
+            if getattr(held, "sha256", None) != digest:
+                raise InputError(f"--load {path}: another file has already defined {name}; give it another name")
+            continue
+        gloss = (inspect.getdoc(value) or "a function of the user's").partition("\n")[0]
+        members = {"function": staticmethod(value), "file": where, "sha256": digest, "looped": {}, "name": own}
+        registry.register(own)(type(name, (OwnTask,), members | {"gloss": gloss, "__doc__": gloss}))
+    return names
+
+
+def own_task(spec: str, alphabet: int | None) -> Task:
+    """The task of `FILE:NAME`; InputError where there is no such function, or no alphabet."""
+    file, sign, name = spec.rpartition(":")
+    if not sign or not file or not name.isidentifier():
+        raise InputError(f"--load {spec!r}: write FILE:NAME, the function's name after a colon")
+    if alphabet is None:
+        raise InputError("an own function needs --alphabet K, the number of symbols")
+    own, names = "own-" + name.lower().strip("_").replace("_", "-"), load(Path(file))
+    if own not in names:
+        known = ", ".join(n.removeprefix("own-").replace("-", "_") for n in names) or "none"
+        raise InputError(f"--load {spec!r}: the file defines no function {name}; it has {known}")
+    return registry.get(own)(alphabet)  # pyright: ignore[reportCallIssue]
