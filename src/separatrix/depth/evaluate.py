@@ -49,8 +49,8 @@ class Evaluator:
         """
         kernel, total = _kernel(), inputs.shape[1]
         out = np.zeros((int(self.program.out_width.sum()), total), dtype=np.uint64)
-        rows = np.concatenate([np.zeros(0, dtype=np.int64), *(
-            np.arange(r, r + w) for r, w in zip(self.program.out_row, self.program.out_width, strict=True))])  # fmt: skip
+        spans = zip(self.program.out_row.tolist(), self.program.out_width.tolist(), strict=True)
+        rows = np.array([r + k for r, width in spans for k in range(width)], dtype=np.int64)
         starts = list(range(0, total, self.words))
 
         def work(own: list[int]) -> None:
@@ -128,7 +128,7 @@ def counting(inputs: int, start: int, size: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _kernel():  # noqa: ANN202
+def _kernel():
     """The compiled inner loop; it releases the interpreter lock, so that threads run side by side."""
     from numba import njit
 

@@ -131,7 +131,9 @@ def _row_tops(circuit: Circuit) -> list[int]:
     size = np.abs(circuit.term_weight)
     full = np.flatnonzero(np.diff(circuit.term_ptr) > 0)
     if len(full):
-        for f, value in zip(full.tolist(), np.maximum.reduceat(size, circuit.term_ptr[:-1][full]).tolist(), strict=True):
+        for f, value in zip(
+            full.tolist(), np.maximum.reduceat(size, circuit.term_ptr[:-1][full]).tolist(), strict=True
+        ):
             out[f] = int(value)
     return out
 

@@ -58,7 +58,9 @@ def prepare(circuit: Circuit) -> Program:
     thresholds = (circuit.gate_threshold - circuit.form_low[circuit.gate_form])[gates]
     kind = kind[gates]
     needed = np.where(kind == THRESHOLD, work[circuit.gate_form[gates]], 0)
-    bits = _bits(thresholds, needed)  # x >= t is the carry of x + (2^width - t): 1 where the bit of t - 1 .. see `_bits`
+    bits = _bits(
+        thresholds, needed
+    )  # x >= t is the carry of x + (2^width - t): 1 where the bit of t - 1 .. see `_bits`
     biggest = np.bincount(np.repeat(np.arange(forms), np.diff(entry_ptr)), minlength=forms).max(initial=0)
     arrays = (
         work.astype(np.int64), store, const_ptr, const, entry_ptr, row, mask, column,
@@ -135,7 +137,7 @@ def _planes(
     return holder[which], store[circuit.part_form[which]] + plane, weight * (_one(weight) << plane)
 
 
-def _signed_digits(weight: np.ndarray):  # noqa: ANN202
+def _signed_digits(weight: np.ndarray):
     """(indices, digits +-1, column) for every column: the non-adjacent form of the weights."""
     at, rest, column = np.arange(len(weight)), weight, 0
     while len(at):
