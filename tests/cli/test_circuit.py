@@ -55,6 +55,12 @@ def test_primitives(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert all(r["depth"] == r["stated"] and r["wrong"] == 0 for r in rows)
 
 
+def test_rounding_after_every_operation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--round-every", "--n", "2", "--d", "2", "--p", "3", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["depth"], report["wrong"]) == (16, 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -66,6 +72,8 @@ def test_primitives(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (("--n", "0"), "positive"),
         (("--n", "5000"), "GiB to build"),
         (("-o", "x.png"), ".json"),
+        (("--round-every", "--p", "5"), "2, 3 or 4"),
+        (("--round-every", "--p", "3", "--n", "60"), "take a smaller n"),
         (("--scale", "n=4,8", "--primitives"), "ask for one"),
     ],
 )

@@ -22,6 +22,9 @@ def register(app: typer.Typer) -> None:
         p: Annotated[int, typer.Option("--p", help="Bits of a number.")] = 4,
         layers: Annotated[int, typer.Option("--layers", help="Attention layers.")] = 1,
         scale: Annotated[str | None, typer.Option("--scale", help="Lengths, as n=4,8,16,32,64.")] = None,
+        every: Annotated[
+            bool, typer.Option("--round-every", help="Round after every operation, in the floats F_p of the paper.")
+        ] = False,
         primitives: Annotated[bool, typer.Option("--primitives", help="The primitives and their depths.")] = False,
         full: Annotated[bool, typer.Option("--full", help="With --primitives: the larger sizes too.")] = False,
         out: File = None,
@@ -35,7 +38,9 @@ def register(app: typer.Typer) -> None:
         for name, value in (("--n", n), ("--d", d), ("--p", p), ("--layers", layers)):
             if value < 1:
                 raise InputError(f"{name} {value}: a positive number is needed")
-        if p < 3 or p > 8:
+        if every and (scale is not None or layers > 1 or p > 4):
+            raise InputError("--round-every builds one layer at one length, with --p 2, 3 or 4")
+        if not every and (p < 3 or p > 8):
             raise InputError(f"--p {p}: heads are built for 3 to 8 bits (a table has 2^p steps for every pair of rows)")
         if out is not None and out.suffix not in ((".svg", ".json") if scale else (".json",)):
             raise InputError(f"-o {out}: reports are written as .json, and with --scale as .svg")
@@ -51,6 +56,11 @@ def register(app: typer.Typer) -> None:
 
                 result = scaling(_lengths(scale), d, p, layers, progress)
                 text = scaling_lines(result)
+            elif every:
+                from separatrix.depth.report import compiled_paper, lines_of
+
+                result = compiled_paper(n, d, p, progress)
+                text = lines_of(result)
             else:
                 from separatrix.depth.report import compiled, lines_of, reference
 
