@@ -14,9 +14,9 @@ import numpy as np
 from separatrix.core.errors import InputError
 from separatrix.core.jobs import default_workers
 from separatrix.depth.circuit import Circuit
-from separatrix.depth.program import Program, prepare
+from separatrix.depth.program import prepare
 
-CACHE = 2**21  # bytes of data that one core should work on at a time
+WORDS = 64  # shorter rows cost more in loop overhead than they gain in the cache
 MEMORY = 2 * 2**30
 
 
@@ -25,18 +25,16 @@ class Evaluator:
 
     Attributes:
         circuit, program: what is evaluated, and its compiled form.
-        words: 64-bit words a row in one block; by default few enough that the rows stay in a core's cache.
+        words: 64-bit words a row in one block, at most.
         threads: blocks that run at the same time; by default one a core.
     """
 
-    def __init__(self, circuit: Circuit, words: int | None = None, threads: int | None = None) -> None:
+    def __init__(self, circuit: Circuit, words: int = WORDS, threads: int | None = None) -> None:
         self.circuit, self.program = circuit, prepare(circuit)
-        rows = self.program.rows
-        if words is None:
-            words = max(8, min(64, CACHE // (8 * max(rows, 1)) // 8 * 8))
+        rows = self.program.rows + 2 * self.program.carries + self.program.widest
         self.words, self.threads = words, threads or default_workers()
-        if rows * words * 8 * self.threads > MEMORY:
-            self.threads = max(1, MEMORY // (rows * words * 8))
+        while rows * self.words * 8 * self.threads > MEMORY and (self.words > 8 or self.threads > 1):
+            self.words, self.threads = (self.words // 2, self.threads) if self.words > 8 else (self.words, 1)
 
     def planes(self, inputs: np.ndarray) -> np.ndarray:
         """Output bits of packed inputs.
@@ -51,15 +49,17 @@ class Evaluator:
         out = np.zeros((int(self.program.out_width.sum()), total), dtype=np.uint64)
         spans = zip(self.program.out_row.tolist(), self.program.out_width.tolist(), strict=True)
         rows = np.array([r + k for r, width in spans for k in range(width)], dtype=np.int64)
-        starts = list(range(0, total, self.words))
+        words = max(1, min(self.words, -(-total // self.threads)))
+        starts = list(range(0, total, words))
 
         def work(own: list[int]) -> None:
-            space = _Space(self.program, self.words)
+            p = self.program
+            data = np.zeros((p.rows + 2 * p.carries + p.widest, words), dtype=np.uint64)
             for start in own:
-                size = min(self.words, total - start)
-                space.data[: self.circuit.inputs, :size] = inputs[:, start : start + size]
-                kernel(space.data, space.carry, space.planes, *self.program.arrays)
-                out[:, start : start + size] = space.data[rows, :size]
+                size = min(words, total - start)
+                data[: self.circuit.inputs, :size] = inputs[:, start : start + size]
+                kernel(data, p.rows, p.carries, *p.arrays)
+                out[:, start : start + size] = data[rows, :size]
 
         count = min(self.threads, len(starts))
         if count <= 1:
@@ -97,15 +97,6 @@ class Evaluator:
         for start in range(0, total, chunk):
             size = min(chunk, total - start)
             yield start, self.decode(self.planes(counting(self.circuit.inputs, start, size)), size)
-
-
-class _Space:
-    """One thread's working space."""
-
-    def __init__(self, program: Program, words: int) -> None:
-        self.data = np.zeros((program.rows, words), dtype=np.uint64)
-        self.carry = np.zeros((2, program.carries, words), dtype=np.uint64)
-        self.planes = np.zeros((program.widest, words), dtype=np.uint64)
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
