@@ -40,15 +40,6 @@ class Builder:
         """Gates so far, before any sweep."""
         return self._form.size
 
-    def level(self, wires: np.ndarray) -> np.ndarray:
-        """Levels of wires; constants have level 0."""
-        wires = np.asarray(wires)
-        return np.where(wires < 0, 0, self._wire_level.values[np.maximum(wires, 0)])
-
-    def form_levels(self, forms: Forms) -> np.ndarray:
-        """Levels of forms."""
-        return self._level.values[forms.ids]
-
     def forms(
         self, wires: np.ndarray, weights: np.ndarray | Sequence[int] | int = 1, offset: np.ndarray | int = 0,
         low: np.ndarray | int | None = None, high: np.ndarray | int | None = None,

@@ -17,7 +17,7 @@ from separatrix.depth.circuit import Circuit
 from separatrix.depth.program import prepare
 
 WORDS = 64  # shorter rows cost more in loop overhead than they gain in the cache
-MEMORY = 2 * 2**30
+MEMORY = 2**30
 
 
 class Evaluator:

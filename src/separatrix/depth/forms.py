@@ -52,11 +52,6 @@ class Forms:
         """Broadcast to a shape."""
         return self._each(lambda array: np.broadcast_to(array, shape))
 
-    def within(self, low: Any, high: Any) -> Forms:
-        """With tighter bounds, promised by the caller to hold on every input."""
-        low, high = np.broadcast_to(low, self.shape), np.broadcast_to(high, self.shape)
-        return Forms(self.ids, self.offset, exact(np.maximum(self.low, low)), exact(np.minimum(self.high, high)))
-
     def scatter(self, shape: tuple[int, ...], *index: np.ndarray) -> Forms:
         """Zeros of `shape` (before the trailing axes) with these values at an index."""
 

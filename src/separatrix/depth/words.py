@@ -64,8 +64,3 @@ def integer(b: Builder, wires: np.ndarray, signed: bool = False) -> Forms:
     if signed:
         weights[-1] = -weights[-1]
     return b.forms(wires, exact(weights))
-
-
-def materialise(b: Builder, forms: Forms, op: str = "materialise") -> np.ndarray:
-    """Wires of forms whose values are 0 and 1."""
-    return b.gate(forms, 1, op)

@@ -6,7 +6,7 @@ import numpy as np
 
 from separatrix.depth.builder import Builder
 from separatrix.depth.forms import Forms
-from separatrix.depth.words import integer, telescoped_bit
+from separatrix.depth.words import telescoped_bit
 
 
 def sum_bits(n: int, p: int) -> int:
@@ -76,16 +76,3 @@ def add_small_weights(b: Builder, numbers: np.ndarray) -> Forms:
         top = b.gate(both, np.array([1, 2]), "sum")
         bits.append(b.forms(top, [1, -1], 0, 0, 1))
     return Forms.stack(bits)
-
-
-def dot(b: Builder, left: np.ndarray, right: np.ndarray) -> Forms:
-    """sum_k left_k right_k of (d, p) bit wires as one form: one level of ANDs."""
-    d, p = left.shape
-    gates = b.both(left[:, :, None], right[:, None, :], "product")
-    weights = np.broadcast_to(2 ** np.add.outer(np.arange(p), np.arange(p)), (d, p, p))
-    return b.forms(gates.reshape(-1), weights.reshape(-1))
-
-
-def value(b: Builder, numbers: np.ndarray) -> Forms:
-    """The sum itself as a form: no level."""
-    return b.add([(1, integer(b, row)) for row in numbers])
