@@ -139,3 +139,21 @@ def test_equal_hashes_alone_merge_nothing() -> None:
     c = b.forms([[0]])
     assert a.ids[0] != c.ids[0]
     assert a.high[0] == 2**64 + 1
+
+
+def test_weights_that_add_up_beyond_sixty_two_bits() -> None:
+    """Repeated wires and nested forms whose weights pass int64, of values that are promised to stay small."""
+    lanes = np.array([[0, 0], [1, 1]])
+    b = Builder(2)
+    big = 2**61
+    circuit = b.circuit(b.forms([[0] * 8 + [1] * 8], [[big] * 8 + [-big] * 8]))
+    assert circuit.term_weight.tolist() == [2**64, -(2**64)]
+    assert evaluate_plain(circuit, lanes).tolist() == [[0], [0]]
+    b = Builder(2)
+    inner = b.forms([[0, 1]], [[2**40, -(2**40)]])
+    outer = b.add([(2**40, inner)], low=0, high=0)  # promised: both wires agree
+    circuit = b.circuit(b.add([(3, outer), (1, b.forms([[0]]))]))
+    assert evaluate_plain(circuit, lanes, bounds=True).tolist() == [[0], [1]]
+    flat = circuit.flat()
+    assert max(abs(int(w)) for w in flat.term_weight) == 3 * 2**80 + 1
+    assert evaluate_plain(flat, lanes).tolist() == [[0], [1]]

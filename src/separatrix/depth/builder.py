@@ -9,7 +9,7 @@ import numpy as np
 from separatrix.depth.circuit import FIELDS, Circuit
 from separatrix.depth.forms import Forms
 from separatrix.depth.index import HashIndex
-from separatrix.depth.rows import LIMIT, Grow, exact, expand, merge_terms, segment_sum
+from separatrix.depth.rows import LIMIT, Grow, exact, expand, merge_terms, safe, segment_sum
 
 TRUE, FALSE = -1, -2
 
@@ -54,7 +54,7 @@ class Builder:
         wires = np.asarray(wires, dtype=np.int64)
         shape, terms = wires.shape[:-1], wires.shape[-1]
         weight = np.broadcast_to(np.asarray(weights), wires.shape).reshape(-1)
-        weight = weight if weight.dtype == object else weight.astype(np.int64)
+        weight = safe(weight if weight.dtype == object else weight.astype(np.int64))
         flat, rows = wires.reshape(-1), int(np.prod(shape, dtype=np.int64))
         offset = _spread(offset, shape)
         true = flat == TRUE
@@ -97,7 +97,7 @@ class Builder:
         ceiling = exact(np.maximum(*ends).reshape(rows, count).sum(axis=1)) + _spread(offset, shape)
         kept = (ids != 0) & (scale != 0).astype(bool)
         owner = np.repeat(np.arange(rows), count)[kept]
-        ptr, part, scale = merge_terms(owner, ids[kept], scale[kept], rows)
+        ptr, part, scale = merge_terms(owner, ids[kept], safe(scale[kept]), rows)
         lone = np.diff(ptr) == 1  # 1 * form is that form
         lone[lone] = (scale[ptr[:-1][lone]] == 1).astype(bool)
         out = np.zeros(rows, dtype=np.int64)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from separatrix.core.errors import InputError
-from separatrix.depth.rows import expand, merge_terms
+from separatrix.depth.rows import LIMIT, expand, merge_terms, safe
 
 FIELDS = ("layer", "head", "i", "j", "unit", "value")
 
@@ -152,13 +152,19 @@ def flatten(circuit: Circuit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     """(ptr, wire, weight) of the forms `rows` with their parts put in, wires merged and in increasing order."""
     owner, wire, weight = [], [], []
     at, form, scale = np.arange(len(rows)), np.asarray(rows), np.ones(len(rows), dtype=np.int64)
-    kind = object if circuit.wide else np.int64
     while len(form):
         which, entry = expand(circuit.term_ptr, form)
         owner.append(at[which])
         wire.append(circuit.term_wire[entry])
-        weight.append(circuit.term_weight[entry].astype(kind) * scale[which])
+        weight.append(_times(circuit.term_weight[entry], scale[which]))
         which, entry = expand(circuit.part_ptr, form)
-        scale = circuit.part_weight[entry].astype(kind) * scale[which]
+        scale = _times(circuit.part_weight[entry], scale[which])
         at, form = at[which], circuit.part_form[entry]
-    return merge_terms(np.concatenate(owner), np.concatenate(wire), np.concatenate(weight), len(rows))
+    return merge_terms(np.concatenate(owner), np.concatenate(wire), safe(np.concatenate(weight)), len(rows))
+
+
+def _times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Products, in Python ints where one could pass 2^62."""
+    if float(np.abs(a).max(initial=0)) * float(np.abs(b).max(initial=0)) >= LIMIT:
+        return a.astype(object) * b
+    return a * b

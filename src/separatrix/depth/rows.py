@@ -64,6 +64,13 @@ def exact(values: np.ndarray | int | Sequence[int]) -> np.ndarray:
     return array
 
 
+def safe(weights: np.ndarray) -> np.ndarray:
+    """The same numbers, as Python ints where some sum of them could pass 2^62."""
+    if weights.dtype == object or float(np.abs(weights).sum(dtype=np.float64)) < LIMIT:
+        return weights
+    return weights.astype(object)
+
+
 class Grow:
     """An array that grows at its end (amortised), becoming an object array when a wide batch arrives."""
 
