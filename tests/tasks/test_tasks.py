@@ -32,6 +32,9 @@ DISTRIBUTIONS = {
     "sparse-averaging": ("uniform", "signs"),
     "majority": ("uniform", "counts", "close"),
     "dyck": ("uniform", "balanced"),
+    "boolean-formula": ("uniform", "complete", "comb", "words", "broken"),
+    "arithmetic-formula": ("uniform", "complete", "comb", "words", "broken"),
+    "word-problem": ("uniform", "balanced"),
 }
 
 

@@ -15,8 +15,10 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     associative_recall,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
+    formula_value,  # noqa: F401
     index_lookup,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
     sparse_averaging,  # noqa: F401
+    word_problem,  # noqa: F401
 )
