@@ -8,7 +8,7 @@ import typer
 
 from separatrix.cli.options import Json, print_json
 
-KINDS = ("tasks", "archs", "witnesses", "provers", "bounds")
+KINDS = ("tasks", "archs", "witnesses", "provers", "bounds", "classes", "depths")
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command(name="list")
     def listing(
-        kind: Annotated[str, typer.Argument(help="tasks, archs, witnesses, provers or bounds.")],
+        kind: Annotated[str, typer.Argument(help="tasks, archs, witnesses, provers, bounds, classes or depths.")],
         as_json: Json = False,
     ) -> None:
-        """List tasks, architectures, witnesses, provers or bounds with their sources."""
+        """List tasks, architectures, witnesses, provers, bounds, complexity classes or depths, with their sources."""
         from separatrix.core.errors import InputError
 
         if kind not in KINDS:
@@ -71,6 +71,14 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         from separatrix.verify.provers import registry as provers
 
         return [{"name": name, "gloss": " ".join((p.__doc__ or "").split())} for name, p in provers.items()]
+    if kind == "classes":
+        from separatrix.depth.classes import TABLE
+
+        return [row.to_json() for row in TABLE]
+    if kind == "depths":
+        from separatrix.depth.algebra import rows
+
+        return rows()
     from separatrix.cannot import registry as bounds
 
     return [
