@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 FORBIDDEN = {"kernel": {"models", "draw"}, "draw": set(FLOOR) - {"draw"}}
 HEAVY = {"torch", "numba", "scipy", "flint"}
-LIGHT_ROOMS = ["core", "tasks", "kernel", "can", "cannot", "verify", "models", "draw", "learn", "atlas", "cli"]
+LIGHT_ROOMS = ["core", "tasks", "kernel", "can", "cannot", "verify", "models", "draw", "learn", "depth", "atlas", "cli"]
 FILES = sorted(ROOT.rglob("*.py"))
 
 
