@@ -116,8 +116,8 @@ TABLE = (
     Row(
         "linear recurrences by their transitions",
         "log-depth arithmetic circuits; permutation-diagonal: NC1-complete; "
-        "diagonal plus low rank (DeltaNet, RWKV-7): PNC1-complete; nonlinear: L-complete problems, at polynomial precision "
-        "P-complete",
+        "diagonal plus low rank (DeltaNet, RWKV-7): PNC1-complete; nonlinear: L-complete problems, at polynomial "
+        "precision P-complete",
         "2603.03612",
         "abstract",
     ),
