@@ -118,8 +118,8 @@ class Builder:
             none = np.zeros(0, dtype=np.int64)
             zero = np.zeros(len(rest) + 1, dtype=np.int64)
             out[rest] = self._intern(zero, none, none, new, part[entry], exact(scale[entry]))
-        bounds = _tighter(floor, ceiling, low, high, shape)
-        return self._handle(out, exact(total), *bounds, shape)
+        low, high = (side.reshape(shape) for side in _tighter(floor, ceiling, low, high, shape))
+        return self._handle(out, exact(total), low, high, shape)
 
     def gate(
         self, forms: Forms, thresholds: np.ndarray | int = 1, op: str = "gate", place: Sequence[np.ndarray | int] = ()

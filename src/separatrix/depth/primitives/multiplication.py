@@ -1,0 +1,103 @@
+"""Products: of two numbers by p^2 ANDs and one addition; of many by residues (Chinese remainders; Hesse et al. 2002)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from separatrix.depth.builder import Builder
+from separatrix.depth.forms import Forms
+from separatrix.depth.rows import exact
+from separatrix.depth.words import function, integer, lookup, steps, telescoped_bit
+
+
+def multiply(b: Builder, left: np.ndarray, right: np.ndarray) -> Forms:
+    """(bits,) forms of left * right: ANDs, then every bit telescoped from the columns below it. Two levels."""
+    p, q = len(left), len(right)
+    gates = b.both(left[:, None], right[None, :], "product")
+    column = np.add.outer(np.arange(p), np.arange(q))
+    bits = []
+    for j in range(p + q):
+        low = column <= j
+        bits.append(telescoped_bit(b, b.forms(gates[low], 2 ** column[low]), j, "add"))
+    return Forms.stack(bits)
+
+
+def product(b: Builder, numbers: np.ndarray) -> Forms:
+    """(m p,) forms of the bits of the product of (m, p) bit wires, in four levels.
+
+    Level 1: thermometers of the factors, hence for every prime q the discrete logarithm of x_i mod q as a form (a
+    multiple of q gets a number so negative that no sum reaches 0). Level 2: the sum of logarithms gives the residue.
+    Level 3: S = sum_q c_q residue_q is the product plus R P, P the product of the primes; R = sum_k [S >= k P].
+    Level 4: bit j of S - R P, all numbers reduced mod 2^(j+1) beforehand.
+    """
+    m, p = numbers.shape
+    primes = _primes(2 ** (m * p))
+    whole = prod(primes)
+    factors = [steps(b, integer(b, row), np.arange(1, 2**p), "factor") for row in numbers]
+    residues = []  # per prime: thermometer of the sum of logarithms, and the residue at each of its values
+    for q in primes:
+        logs = _logarithms(q)
+        zero = -(m * (q - 2) + 1)
+        table = [zero if x % q == 0 else logs[x % q] for x in range(2**p)]
+        total = b.add([(1, lookup(b, wires, table)) for wires in factors])
+        top = m * (q - 2)
+        wires = steps(b, total, np.arange(0, top + 1), "residue", (-1, -1, -1, -1, q))
+        root = _root(q)
+        residues.append((q, wires, [0] + [pow(root, v, q) for v in range(top + 1)]))
+    chinese = {q: whole // q * pow(whole // q, -1, q) for q in primes}
+
+    def weighted(modulus: int) -> Forms:
+        parts = [
+            (1, lookup(b, wires, [chinese[q] * r % whole % modulus for r in values])) for q, wires, values in residues
+        ]
+        return b.add(parts)
+
+    large = weighted(whole)
+    wraps = steps(b, large, exact([k * whole for k in range(1, len(primes))]), "rank")
+    bits = []
+    for j in range(m * p):
+        modulus = 2 ** (j + 1)
+        back = b.forms(wraps, -whole % modulus)
+        bits.append(telescoped_bit(b, b.add([(1, weighted(modulus)), (1, back)]), j, "bit"))
+    return Forms.stack(bits)
+
+
+def unary(b: Builder, number: np.ndarray, table: list[int]) -> Forms:
+    """table[x] of a p-bit number: one level."""
+    return function(b, integer(b, number), table, "table")
+
+
+def binary(b: Builder, left: np.ndarray, right: np.ndarray, table: np.ndarray) -> Forms:
+    """table[x, y] of two p-bit numbers: two thermometers, then ANDs of their steps with the mixed differences."""
+    table = np.asarray(table)
+    x = steps(b, integer(b, left), np.arange(1, len(table)), "table")
+    y = steps(b, integer(b, right), np.arange(1, table.shape[1]), "table")
+    mixed = np.diff(np.diff(table, axis=0), axis=1)
+    used = mixed != 0
+    gates = b.both(*np.broadcast_arrays(x[:, None], y[None, :]), "table")
+    cross = b.forms(gates[used], mixed[used])
+    edge = [(1, b.forms(x, np.diff(table[:, 0]))), (1, b.forms(y, np.diff(table[0])))]
+    return b.add([(1, cross), *edge], int(table[0, 0]), int(table.min()), int(table.max()))
+
+
+def _primes(bound: int) -> list[int]:
+    """The least odd primes whose product exceeds `bound`."""
+    found: list[int] = []
+    candidate = 3
+    while prod(found) <= bound:
+        if all(candidate % q for q in found):
+            found.append(candidate)
+        candidate += 2
+    return found
+
+
+def _root(q: int) -> int:
+    """The least primitive root of a prime."""
+    return next(g for g in range(1, q) if len({pow(g, k, q) for k in range(q - 1)}) == q - 1)
+
+
+def _logarithms(q: int) -> dict[int, int]:
+    root = _root(q)
+    return {pow(root, k, q): k for k in range(q - 1)}
