@@ -159,7 +159,7 @@ def test_clasp_counts_one_model_an_input(tmp_path: Path) -> None:
         write(circuit, tmp_path / "circuit.opb")
         command = [CLASP, "0", "-q0", "--outf=0", str(tmp_path / "circuit.opb")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        models = [set(block.split()) for block in re.findall(r"^Answer: \d+\n(.*)$", done.stdout, re.MULTILINE)]
+        models = [set(block.split()) for block in re.findall(r"^c Answer: \d+\nv (.*)$", done.stdout, re.MULTILINE)]
         assert len(models) == 2**circuit.inputs
         row = np.array([[f"x{i + 1}" in model for i in range(circuit.inputs)] for model in models]).astype(np.int64)
         wires = np.array([[f"x{i + 1}" in model for i in range(circuit.wires)] for model in models]).astype(np.int64)

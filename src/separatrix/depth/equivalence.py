@@ -1,0 +1,134 @@
+"""Are two circuits equal on every input? Random inputs to refute, all of them where they are few, then solvers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from separatrix.core.errors import InputError
+from separatrix.depth.circuit import Circuit
+from separatrix.depth.export.linear import gates, outputs, positive, rows
+from separatrix.depth.export.opb import reified
+from separatrix.depth.reference import evaluate_plain
+from separatrix.depth.solve import Question, Solver, ask, available
+
+LANES = 2**12
+MOST_EXHAUSTIVE = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`equal` on every input, `different` with one where they differ (checked by evaluation), or `unknown`.
+
+    Attributes:
+        method: random, exhaustive, exact, cadical; what decided.
+        input: (inputs,) bits where the circuits differ.
+        proved_outputs: outputs shown equal before the time was up.
+    """
+
+    verdict: Literal["equal", "different", "unknown"]
+    method: str
+    seconds: float
+    input: tuple[int, ...] = ()
+    proved_outputs: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+def compare(
+    a: Circuit, b: Circuit, seconds: float = 60.0, rng: np.random.Generator | None = None,
+    solver: Solver = "exact", exhaust: bool = True,
+) -> Comparison:  # fmt: skip
+    """Compares two circuits with the same inputs and outputs within `seconds`.
+
+    Output by output, in order: what was proved equal is given to the solver as a lemma for the next.
+    """
+    if a.inputs != b.inputs or len(a.output_form) != len(b.output_form):
+        raise InputError(
+            f"circuits of {a.inputs} and {b.inputs} inputs, {len(a.output_form)} and {len(b.output_form)} outputs"
+        )
+    start = time.perf_counter()
+
+    def done(verdict: Any, method: str, found: np.ndarray | None = None, proved: int = 0) -> Comparison:
+        bits = () if found is None else tuple(int(v) for v in found)
+        return Comparison(verdict, method, time.perf_counter() - start, bits, proved)
+
+    rng = rng or np.random.default_rng(0)
+    few = exhaust and 2**a.inputs <= MOST_EXHAUSTIVE
+    lanes = np.arange(2**a.inputs)[:, None] >> np.arange(a.inputs) & 1 if few else corners(a.inputs, rng)
+    for block in range(0, len(lanes), LANES):
+        some = lanes[block : block + LANES]
+        left, right = (evaluate_plain(c, some).reshape(len(some), -1) for c in (a, b))
+        wrong = np.flatnonzero((left != right).any(axis=1))
+        if len(wrong):
+            return done("different", "exhaustive" if few else "random", some[wrong[0]])
+    if few:
+        return done("equal", "exhaustive")
+    if not available(solver):
+        return done("unknown", f"{solver} is not installed")
+    question, left, right = together(a, b)
+    proved = 0
+    for p, q in zip(left, right, strict=True):
+        difference = difference_terms(p, q)
+        more, less = question.fresh(), question.fresh()
+        for flag, sign in ((more, 1), (less, -1)):
+            question.implies(flag, [(sign * w, v) for w, v in difference[0]], 1 - sign * difference[1])
+        query = Question(question.variables, [*question.constraints, ([(1, more), (1, less)], 1)])
+        reply = ask(query, seconds - (time.perf_counter() - start), solver)
+        if reply.verdict == "unknown":
+            return done("unknown", f"{solver}: the time was up", None, proved)
+        if reply.verdict == "sat":
+            found = np.array(reply.assignment[: a.inputs])
+            values = [evaluate_plain(c, found[None]).reshape(-1) for c in (a, b)]
+            if np.array_equal(*values):
+                raise AssertionError(f"{solver} found a difference that evaluation does not show")
+            return done("different", solver, found)
+        proved += 1
+        for sign in (1, -1):  # the lemma
+            question.require([(sign * w, v) for w, v in difference[0]], -sign * difference[1])
+    return done("equal", solver, None, proved)
+
+
+def corners(inputs: int, rng: np.random.Generator) -> np.ndarray:
+    """(LANES, inputs) all zeros, all ones, unit words and their complements, then random words of every density."""
+    unit = np.eye(inputs, dtype=np.int64)
+    some = np.concatenate([np.zeros((1, inputs), dtype=np.int64), np.ones((1, inputs), dtype=np.int64), unit, 1 - unit])
+    density = rng.random((max(0, LANES - len(some)), 1))
+    return np.concatenate([some, (rng.random((len(density), inputs)) < density).astype(np.int64)])[:LANES]
+
+
+Linear = tuple[list[tuple[int, int]], int]  # terms on variables, and a constant
+
+
+def together(a: Circuit, b: Circuit) -> tuple[Question, list[Linear], list[Linear]]:
+    """Both circuits' gates on the same input variables 1 .. inputs; each circuit's outputs."""
+    question, results = Question(a.inputs), []
+    for circuit in (a, b):
+        results.append(place(question, circuit, list(range(1, a.inputs + 1))))
+    return question, results[0], results[1]
+
+
+def place(question: Question, circuit: Circuit, inputs: list[int]) -> list[Linear]:
+    """Adds a circuit's gates to a question, with these literals as its inputs; returns its outputs as linear terms."""
+    literal = list(inputs)
+    table = rows(circuit)
+    for _, form, threshold in gates(circuit):
+        head = question.fresh()
+        literal.append(head)
+        for terms, bound in reified(len(literal), positive(table[form]), threshold):
+            question.require([(w, _sign(v, literal[abs(v) - 1])) for w, v in terms], bound)
+    return [
+        ([(w, literal[wire]) for wire, w in zip(*table[form], strict=True)], offset)
+        for form, offset in outputs(circuit)
+    ]
+
+
+def _sign(literal: int, variable: int) -> int:
+    return variable if literal > 0 else -variable
+
+
+def difference_terms(p: Linear, q: Linear) -> Linear:
+    """p - q."""
+    return [*p[0], *((-w, v) for w, v in q[0])], p[1] - q[1]

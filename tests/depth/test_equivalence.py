@@ -1,0 +1,169 @@
+"""Equivalence by solvers against enumeration; the two adders; faults; proofs on paper; time limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from depth.circuits import all_bits, random_circuit
+from separatrix.core.errors import InputError, UnknownError
+from separatrix.depth import Builder, Circuit
+from separatrix.depth import solve as solving
+from separatrix.depth.equivalence import compare, together
+from separatrix.depth.faults import faults, survey
+from separatrix.depth.primitives.addition import add_large_weights, add_small_weights
+from separatrix.depth.reference import evaluate_plain
+from separatrix.depth.solve import Question, Solver, ask, available, within
+
+SOLVERS: list[Solver] = [s for s in ("exact", "cadical") if available(s)]  # pyright: ignore
+needs_exact = pytest.mark.skipif(not available("exact"), reason="needs the solver Exact")
+
+
+def adder(n: int, p: int, small: bool) -> Circuit:
+    b = Builder(n * p)
+    wires = np.arange(n * p).reshape(n, p)
+    return b.circuit((add_small_weights if small else add_large_weights)(b, wires))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_solvers_agree_with_enumeration_on_faulty_circuits(solver: Solver) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        circuit = random_circuit(rng)
+        inputs = all_bits(circuit.inputs)
+        for fault in faults(circuit, rng, 8):
+            other = fault.apply(circuit)
+            same = np.array_equal(evaluate_plain(circuit, inputs), evaluate_plain(other, inputs))
+            found = compare(circuit, other, 20, solver=solver, exhaust=False)
+            assert found.verdict == ("equal" if same else "different")
+            seen[found.verdict + "/" + found.method] += 1
+    assert seen[f"equal/{solver}"] >= 10 and seen["different/random"] >= 10
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_solvers_find_the_one_input_that_random_lanes_miss(solver: Solver) -> None:
+    """x = secret on 40 bits: a single gate against the constant 0."""
+    secret = np.random.default_rng(0).integers(0, 2, 40)
+    b, zero = Builder(40), Builder(40)
+    match = b.gate(b.forms(np.arange(40), np.where(secret, 1, -1)), int(secret.sum()))
+    circuit = b.circuit(b.forms(match[None])[None])
+    nothing = zero.circuit(zero.forms(np.arange(1), np.array([0]))[None])
+    found = compare(circuit, nothing, 20, solver=solver)
+    assert found.verdict == "different" and found.method == solver and found.input == tuple(secret.tolist())
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_adders_of_large_and_small_weights_are_equal(solver: Solver) -> None:
+    for n, p in ((2, 3), (4, 4), (16, 4)) if solver == "exact" else ((2, 3), (4, 4)):
+        found = compare(adder(n, p, False), adder(n, p, True), 60, solver=solver, exhaust=False)
+        assert (found.verdict, found.method) == ("equal", solver), (n, p, found)
+    wrong = dataclasses.replace(adder(4, 4, True), gate_threshold=adder(4, 4, True).gate_threshold + 1)
+    assert compare(adder(4, 4, False), wrong, 20, solver=solver).verdict == "different"
+
+
+@needs_exact
+@pytest.mark.slow
+def test_the_adders_of_eight_numbers_of_six_bits_are_equal_within_a_minute() -> None:
+    found = compare(adder(8, 6, False), adder(8, 6, True), 60, exhaust=False)
+    assert found.verdict == "equal" and found.proved_outputs == 9
+
+
+def test_enumeration_alone_decides_small_circuits() -> None:
+    assert compare(adder(3, 4, False), adder(3, 4, True)).method == "exhaustive"
+    flipped = faults(adder(3, 4, False), np.random.default_rng(0), 1)[0].apply(adder(3, 4, False))
+    found = compare(adder(3, 4, False), flipped)
+    assert found.verdict == "different" and found.method == "exhaustive"
+    left, right = (evaluate_plain(c, np.array([found.input])) for c in (adder(3, 4, False), flipped))
+    assert not np.array_equal(left, right)
+    with pytest.raises(InputError, match="outputs"):
+        compare(adder(3, 4, False), adder(4, 3, False))
+
+
+def parity(bits: int, chain: bool) -> Circuit:
+    b = Builder(bits)
+    if not chain:
+        wires = b.gate(b.forms(np.arange(bits)).broadcast((bits,)), np.arange(1, bits + 1))
+        return b.circuit(b.forms(wires, np.where(np.arange(bits) % 2 == 0, 1, -1))[None])
+    total = b.forms(np.array([0]))
+    for k in range(1, bits):
+        both = b.add([(1, total[None]), (1, b.forms(np.array([[k]])))])
+        two, one = b.gate(both, 2), b.gate(both, 1)
+        total = b.forms(np.stack([one, two], axis=-1), np.array([1, -1]), 0, 0, 1)[0]
+    return b.circuit(total[None])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_hard_question_is_unknown_when_the_time_is_up(solver: Solver) -> None:
+    assert compare(parity(7, False), parity(7, True), 30, solver=solver, exhaust=False).verdict == "equal"
+    found = compare(parity(40, False), parity(40, True), 1.0, solver=solver)
+    assert found.verdict == "unknown" and found.seconds < 20
+
+
+@needs_exact
+def test_faults_in_an_adder_are_caught_or_proved_harmless() -> None:
+    rng = np.random.default_rng(0)
+    circuit = adder(4, 4, True)
+    some = faults(circuit, rng, 150)
+    assert len({(f.kind, f.index, f.change) for f in some}) == 150
+    result = survey(circuit, some, rng.integers(0, 2, (24, 16)))  # few tests, so that the solver has work
+    assert result.settled + result.missed / 150 == 1 and result.harmless > 0
+    full = survey(circuit, some, all_bits(16)[rng.permutation(2**16)[:4096]])
+    assert full.settled >= 0.99 and full.caught >= result.caught and full.missed <= result.missed
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_proofs_are_written_and_are_about_the_question(solver: Solver, tmp_path: Path) -> None:
+    question = Question(4)
+    question.require([(2, 1), (3, -2), (1, 3)], 4)
+    question.require([(1, 2), (1, -3), (1, -1)], 2)
+    reply = ask(question, 10, solver, tmp_path / "proof")
+    assert reply.verdict == "unsat" or question.holds(reply.assignment)
+    question.require([(1, 2)], 1)
+    question.require([(1, 4), (1, 1)], 2)
+    reply = ask(question, 10, solver, tmp_path / "proof")
+    assert reply.verdict == "unsat" and reply.proof == tmp_path / "proof"
+    endings = (".formula", ".proof") if solver == "exact" else (".cnf", ".drat")
+    assert all((tmp_path / f"proof{ending}").stat().st_size > 0 for ending in endings)
+    if solver == "cadical":
+        from pysat.formula import CNF
+        from pysat.solvers import Solver as Sat
+
+        with Sat("minisat22", bootstrap_with=CNF(from_file=str(tmp_path / "proof.cnf")).clauses) as other:
+            assert not other.solve()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_random_questions_against_enumeration(solver: Solver) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        question = Question(7)
+        for _ in range(6):
+            literals = rng.integers(1, 8, 5) * rng.choice([-1, 1], 5)
+            question.require(list(zip(rng.integers(-6, 7, 5).tolist(), literals.tolist(), strict=True)),
+                             int(rng.integers(-4, 5)))  # fmt: skip
+        possible = any(question.holds(row) for row in all_bits(7).tolist())
+        reply = ask(question, 10, solver)
+        assert reply.verdict == ("sat" if possible else "unsat")
+        seen[reply.verdict] += 1
+    assert min(seen["sat"], seen["unsat"]) >= 5
+
+
+def test_without_a_solver_the_answer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "find_spec", lambda name: None)
+    with pytest.raises(UnknownError, match=r"separatrix\[solvers\]"):
+        ask(Question(1), 1)
+    assert compare(parity(30, False), parity(30, True), 1).verdict == "unknown"
+
+
+def test_processes_are_stopped_in_time() -> None:
+    import time
+
+    assert within(5, int, "7") == 7 and within(0.2, time.sleep, 30) is None
+    question, left, right = together(parity(4, False), parity(4, True))
+    assert question.variables == 4 + 4 + 6 and len(left) == len(right) == 1
