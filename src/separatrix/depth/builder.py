@@ -50,7 +50,7 @@ class Builder:
         return self._level.values[forms.ids]
 
     def forms(
-        self, wires: np.ndarray, weights: np.ndarray | int = 1, offset: np.ndarray | int = 0,
+        self, wires: np.ndarray, weights: np.ndarray | Sequence[int] | int = 1, offset: np.ndarray | int = 0,
         low: np.ndarray | int | None = None, high: np.ndarray | int | None = None,
     ) -> Forms:  # fmt: skip
         """offset + sum over the last axis of weights * wires.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 LIMIT = 2**62
@@ -50,7 +52,7 @@ def segment_sum(ptr: np.ndarray, values: np.ndarray) -> np.ndarray:
     return running[ptr[1:]] - running[ptr[:-1]]
 
 
-def exact(values: np.ndarray | int | list[int]) -> np.ndarray:
+def exact(values: np.ndarray | int | Sequence[int]) -> np.ndarray:
     """int64 where every number is below 2^62 in size, Python ints otherwise."""
     array = np.asarray(values)
     if array.dtype != object and array.dtype.kind in "iub":

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -70,14 +69,3 @@ def integer(b: Builder, wires: np.ndarray, signed: bool = False) -> Forms:
 def materialise(b: Builder, forms: Forms, op: str = "materialise") -> np.ndarray:
     """Wires of forms whose values are 0 and 1."""
     return b.gate(forms, 1, op)
-
-
-def columns(b: Builder, weights: dict[int, list[Forms]] | list[list[Forms]]) -> Forms:
-    """sum over columns c of 2^c times the forms in it."""
-    items = weights.items() if isinstance(weights, dict) else enumerate(weights)
-    return b.add([(2**c, f) for c, forms in items for f in forms] or [(0, Forms.constant(0))])
-
-
-def entries(shape: tuple[int, ...]) -> int:
-    """Number of entries of an array of this shape."""
-    return prod(shape)

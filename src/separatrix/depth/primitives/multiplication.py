@@ -1,4 +1,4 @@
-"""Products: of two numbers by p^2 ANDs and one addition; of many by residues (Chinese remainders; Hesse et al. 2002)."""
+"""Products: of two numbers by p^2 ANDs and one addition; of many by Chinese remainders (Hesse et al. 2002)."""
 
 from __future__ import annotations
 
@@ -76,10 +76,11 @@ def binary(b: Builder, left: np.ndarray, right: np.ndarray, table: np.ndarray) -
     y = steps(b, integer(b, right), np.arange(1, table.shape[1]), "table")
     mixed = np.diff(np.diff(table, axis=0), axis=1)
     used = mixed != 0
-    gates = b.both(*np.broadcast_arrays(x[:, None], y[None, :]), "table")
+    gates = b.both(x[:, None], y[None, :], "table")
     cross = b.forms(gates[used], mixed[used])
-    edge = [(1, b.forms(x, np.diff(table[:, 0]))), (1, b.forms(y, np.diff(table[0])))]
-    return b.add([(1, cross), *edge], int(table[0, 0]), int(table.min()), int(table.max()))
+    rows, columns = b.forms(x, np.diff(table[:, 0])), b.forms(y, np.diff(table[0]))
+    parts = [(1, cross), (1, rows), (1, columns)]
+    return b.add(parts, int(table[0, 0]), int(table.min()), int(table.max()))
 
 
 def _primes(bound: int) -> list[int]:

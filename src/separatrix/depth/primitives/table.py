@@ -115,7 +115,8 @@ def float_products(p: int) -> Primitive:
     """The rounded product of two floats of F_p."""
     form = FloatFormat.paper(p)
     return Primitive("float product", f"F_{p}", 3, "LT", (2, 2 * p + 2),
-                     lambda b, w: float_product(b, form, *w), lambda xs: encode(form, form.multiply(*xs)), form)  # fmt: skip
+                     lambda b, w: float_product(b, form, w[0], w[1]),
+                     lambda xs: encode(form, form.multiply(xs[0], xs[1])), form)  # fmt: skip
 
 
 def primitives(full: bool = False) -> list[Primitive]:
@@ -145,7 +146,7 @@ def primitives(full: bool = False) -> list[Primitive]:
         Primitive("division by comparison", "p=8", 1, "LT", (2, p), divide, half_even),
         Primitive("function of one number", "p=8", 1, "LT", (1, p), lambda b, w: unary(b, w[0], square)[None],
                   lambda xs: [square[xs[0]]]),
-        Primitive("function of two numbers", "p=4", 2, "LT", (2, 4), lambda b, w: binary(b, *w, mixed)[None],
+        Primitive("function of two numbers", "p=4", 2, "LT", (2, 4), lambda b, w: binary(b, w[0], w[1], mixed)[None],
                   lambda xs: [int(mixed[xs[0], xs[1]])]),
         *(float_sums(n, q) for n, q in [(4, 3), (8, 3), (4, 4)]),
         float_products(3),
@@ -167,7 +168,8 @@ def primitive_rows(full: bool = False, lanes: int = 64, progress: Callable[[str]
             {
                 "name": one.name, "parameters": one.parameters, "regime": one.weights, "stated": one.stated,
                 "depth": report.depth, "depth_materialised": report.depth_materialised, "gates": report.gates,
-                "edges": report.edges, "weight_bits": report.weight_bits, "lanes": lanes, "wrong": one.check(lanes, rng),
+                "edges": report.edges, "weight_bits": report.weight_bits, "lanes": lanes,
+                "wrong": one.check(lanes, rng),
             }
         )  # fmt: skip
     return rows
