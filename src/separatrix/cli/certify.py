@@ -9,7 +9,7 @@ import typer
 
 from separatrix.cli.options import OPEN, DryRun, Json, N, Out, Settings, lines, print_json, read_task, telling
 
-EXIT = {"proved": 0, "refuted": 1, "unknown": 3}
+EXIT = {"proved": 0, "checked": 0, "refuted": 1, "unknown": 3}
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
         model: Annotated[Path, typer.Argument(help="Model folder: model.safetensors and config.json.")],
         task: Annotated[str, typer.Option(help="Task that the model should compute.")],
         n: N,
-        semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24, float:24,tree")] = "real",
+        semantics: Annotated[
+            str, typer.Option(help="real, fp32, bf16, fp16, float:24[,tree], bits:8.4")
+        ] = "real",
         method: Annotated[str, typer.Option(help="auto, or a prover of `separatrix list provers`.")] = "auto",
         least_precision: Annotated[
             bool, typer.Option("--least-precision", help="Find the least p that certifies under float:p[,tree].")
@@ -33,10 +35,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Prove the model right on every input, or find an input on which it errs.
 
-        Exit code 0 proved, 1 refuted, 3 unknown. The certificate goes beside the model (or to -o, with a copy of it).
+        Exit code 0 proved (or checked: right on every input, on a solver's word), 1 refuted, 3 unknown.
+        The certificate goes beside the model (or to -o, with a copy of it).
         With --least-precision the certificate is about the least p; sums are in any order unless the semantics say
         `,tree` (as in --semantics float:24,tree), whose bits are not read.
         """
+        import separatrix.depth.prover  # noqa: F401  (registers the prover `circuit`)
         from separatrix.atlas.cost import certify_seconds
         from separatrix.core.semantics import Semantics
         from separatrix.models import Model

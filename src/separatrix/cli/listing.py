@@ -68,6 +68,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             for n, w in witnesses.items()
         ]
     if kind == "provers":
+        import separatrix.depth.prover  # noqa: F401  (registers the prover `circuit`)
         from separatrix.verify.provers import registry as provers
 
         return [{"name": name, "gloss": " ".join((p.__doc__ or "").split())} for name, p in provers.items()]

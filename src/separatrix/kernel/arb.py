@@ -23,7 +23,8 @@ from separatrix.kernel.case import Case
 Engine = Literal["fast", "arb"]
 NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
-NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank")
+NO_BALLS = ("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "bits-exhaustive",
+            "bits-counterexample", "bits-solver")  # fmt: skip
 
 
 def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case) -> tuple[str, bool]:

@@ -16,11 +16,12 @@ import numpy as np
 from separatrix.core.arch import Arch
 from separatrix.core.certificate import Certificate, read_model_files
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError
-from separatrix.core.guarantee import PROVED, Guarantee
+from separatrix.core.guarantee import CHECKED, PROVED, Guarantee
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    bits,
     communication,
     contract,
     coordinates,
@@ -36,14 +37,24 @@ from separatrix.kernel import (
 from separatrix.kernel.case import Case, Progress, silent
 from separatrix.tasks import make_task
 
+TRUSTED = ("kernel", "core", "the task's file")
+SOLVED = (*TRUSTED, "separatrix.depth (the compiled circuit)", "the solver that the evidence names")
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises)."""
+    """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises).
+
+    floats: about floating point, too. bits: about quantised models, and nothing else. guarantee: `checked` where a
+    link of the chain is not re-derived here; `trusted` then names it.
+    """
 
     statement: str
     check: Callable[[Case], str]
     floats: bool = False
+    bits: bool = False
+    guarantee: Guarantee = PROVED
+    trusted: tuple[str, ...] = TRUSTED
 
 
 KINDS: dict[str, Kind] = {
@@ -59,8 +70,10 @@ KINDS: dict[str, Kind] = {
     "swap-rows": Kind("needs", swap_rows.check),
     "pointer-rows": Kind("needs", pointer_rows.check),
     "first-layer-rank": Kind("needs", rank_bound.check),
+    "bits-exhaustive": Kind("correct", bits.check_exhaustive, bits=True),
+    "bits-counterexample": Kind("incorrect", bits.check_counterexample, bits=True),
+    "bits-solver": Kind("correct", bits.check_solver, bits=True, guarantee=CHECKED, trusted=SOLVED),
 }
-TRUSTED = ("kernel", "core", "the task's file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +124,15 @@ def judge(
     start = time.perf_counter()
     try:
         sentence, slow = _check(certificate, arch, tensors, progress, engine)
-        guarantee = PROVED
+        kind = KINDS[certificate.kind]
+        guarantee = kind.guarantee
         if certificate.guarantee != guarantee:
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
     except MemoryError:
         return Verdict(False, "more memory is needed than there is", None, (), 3, time.perf_counter() - start)
-    trusted = (*TRUSTED, arb.NAME) if slow else TRUSTED
+    trusted = (*kind.trusted, arb.NAME) if slow else kind.trusted
     return Verdict(True, sentence, guarantee, trusted, 0, time.perf_counter() - start)
 
 
@@ -135,16 +149,18 @@ def _check(
         raise InputError("the claim must give every parameter of the task")
     if certificate.task_sha256 != task.source_sha256():
         raise RejectedError(f"task {claim.task} is not defined as when the certificate was written")
-    if certificate.trusted != TRUSTED:
-        raise RejectedError(f"trusted must read {', '.join(TRUSTED)}")
     if certificate.kind not in KINDS:
         raise InputError(f"certificate kind {certificate.kind!r} is not known; known: {', '.join(KINDS)}")
     kind = KINDS[certificate.kind]
+    if certificate.trusted != kind.trusted:
+        raise RejectedError(f"trusted must read {', '.join(kind.trusted)}")
     if claim.statement != kind.statement:
         raise RejectedError(f"a {certificate.kind} certificate claims {kind.statement!r}, not {claim.statement!r}")
     semantics = Semantics.parse(claim.semantics)
     if semantics.spec is not None and not kind.floats:
         raise RejectedError(f"{certificate.kind} certificates are about real arithmetic, not {semantics}")
+    if kind.bits != (semantics.bits is not None):
+        raise RejectedError(f"{certificate.kind} certificates are {'' if kind.bits else 'not '}about bits: semantics")
     if kind.statement == "needs":
         if certificate.model is not None or not (claim.arch and claim.measure and claim.bound):
             raise InputError("a bound names a family, a measure and a number of bits, and no model")
