@@ -14,7 +14,6 @@ from separatrix.models.model import Model
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.index_lookup import IndexLookup
 
-
 BEST = 7.0  # the greatest code of scores:4.0
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -117,6 +118,7 @@ def _attention(layer: Attention, part: dict[str, np.ndarray], width: int, spec: 
     )  # fmt: skip
 
 
+@lru_cache(maxsize=16)
 def exponentials(spec: BitsSpec) -> np.ndarray:
     """(2^score_bits,) max(1, rounding of 2^exp_bits exp((code - greatest code) / 2^score_fraction)).
 
@@ -132,7 +134,9 @@ def exponentials(spec: BitsSpec) -> np.ndarray:
         if code != top and abs(abs(value - nearest) - decimal.Decimal("0.5")) < decimal.Decimal("1e-60"):
             raise UnknownError(f"the exponential of code {code} is too close to a tie")
         table.append(max(1, int(nearest)))
-    return np.array(table, dtype=np.int64)
+    array = np.array(table, dtype=np.int64)
+    array.flags.writeable = False  # it is kept
+    return array
 
 
 def dyadic(values: np.ndarray) -> tuple[np.ndarray, int]:
