@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from separatrix.depth.circuit import FIELDS, Circuit
 from separatrix.depth.forms import Forms
+from separatrix.depth.index import HashIndex
 from separatrix.depth.rows import LIMIT, Grow, exact, expand, merge_terms, segment_sum
 
 TRUE, FALSE = -1, -2
@@ -30,8 +31,7 @@ class Builder:
         self._wire_level.add(np.zeros(inputs, dtype=np.int64))
         self._op, self._place = Grow(np.int64), Grow(np.int32, (len(FIELDS),))
         self._ops: dict[str, int] = {}
-        self._form_index: dict[int, int] = {}
-        self._gate_index: dict[int, int] = {}
+        self._form_index, self._gate_index = HashIndex(), HashIndex()
         none = np.zeros(0, dtype=np.int64)
         self._intern(np.zeros(2, dtype=np.int64), none, none, np.zeros(2, dtype=np.int64), none, none)  # the empty form
 
@@ -204,7 +204,7 @@ class Builder:
             stored = (self._terms.triple(), self._parts.triple())
             return _equal_rows(terms, rows, stored[0], ids) & _equal_rows(parts, rows, stored[1], ids)
 
-        ids, new = _find(self._form_index, hashes, self._hash.size, equal, known)
+        ids, new = self._form_index.find(hashes, self._hash.size, equal, known)
         if len(new):
             fresh, entries = _pick(terms, new), _pick(parts, new)
             level = _segment_max(fresh[0], self._wire_level.values[fresh[1]])
@@ -249,7 +249,7 @@ class Builder:
             same = (self._threshold.values[gates] == thresholds[rows]).astype(bool)
             return (self._form.values[gates] == ids[rows]) & same
 
-        gates, new = _find(self._gate_index, hashes, self._form.size, equal, known)
+        gates, new = self._gate_index.find(hashes, self._form.size, equal, known)
         if len(new):
             self._form.add(ids[new])
             self._threshold.add(thresholds[new])
@@ -277,34 +277,6 @@ class _Rows:
 
     def triple(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.ptr, self.entry.values, self.weight.values
-
-
-Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def _find(
-    index: dict[int, int], hashes: np.ndarray, size: int, equal: Compare, known: Compare
-) -> tuple[np.ndarray, np.ndarray]:
-    """(id of every row, rows that are new). A shared hash counts only after `equal` or `known` confirmed it."""
-    rows = np.arange(len(hashes))
-    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    old = np.fromiter((index.get(h, -1) for h in unique.tolist()), dtype=np.int64, count=len(unique))[inverse]
-    leader = first[inverse]
-    ids = np.full(len(hashes), -1, dtype=np.int64)
-    stored = np.flatnonzero(old >= 0)
-    if len(stored):
-        right = stored[known(stored, old[stored])]
-        ids[right] = old[right]
-    follower = np.flatnonzero((old < 0) & (leader != rows))
-    right = follower[equal(follower, leader[follower])] if len(follower) else follower
-    is_new = ids < 0
-    is_new[right] = False
-    new = np.flatnonzero(is_new)
-    ids[new] = size + np.arange(len(new))
-    ids[right] = ids[leader[right]]
-    for h, i in zip(hashes[new].tolist(), ids[new].tolist(), strict=True):
-        index.setdefault(h, i)
-    return ids, new
 
 
 def _equal_rows(a: tuple, rows: np.ndarray, b: tuple, others: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,22 +82,60 @@ def measure(circuit: Circuit) -> Measure:
 
 
 def _lengths(circuit: Circuit) -> tuple[np.ndarray, int]:
-    """(forms,) wires read by each form, and the greatest weight in size."""
-    length, top = np.diff(circuit.term_ptr), _greatest(circuit.term_weight)
-    nested = np.flatnonzero(np.diff(circuit.part_ptr) > 0)
-    if not len(nested):
-        return length, top
-    upper = length.astype(np.int64)
-    for f in nested:  # parts come first, so their counts are known
-        upper[f] += upper[circuit.part_form[circuit.part_ptr[f] : circuit.part_ptr[f + 1]]].sum()
-    out = upper.copy()
-    ends = np.cumsum(upper[nested])
-    for rows in np.split(nested, np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]), CHUNK))):
-        if len(rows):
-            ptr, _, weight = flatten(circuit, rows)
-            out[rows] = np.diff(ptr)
-            top = max(top, _greatest(weight))
-    return out, top
+    """(forms,) wires read by each form, and the greatest weight in size.
+
+    Forms over the same parts are looked at together: where the parts of one of them share no wire, every one of them
+    reads the wires of all parts, and its weights are multiples of theirs. Only other forms are expanded.
+    """
+    length, top = np.diff(circuit.term_ptr).astype(np.int64), _row_tops(circuit)
+    kin: dict[tuple[int, ...], list[int]] = {}
+    most = length.tolist()
+    for f in np.flatnonzero(np.diff(circuit.part_ptr) > 0).tolist():
+        parts = circuit.part_form[circuit.part_ptr[f] : circuit.part_ptr[f + 1]].tolist()
+        kin.setdefault((*parts, -1, *((f,) if length[f] else ())), []).append(f)
+        most[f] += sum(most[q] for q in parts)
+    first = [family[0] for family in kin.values()]
+    found = dict(zip(first, _expanded(circuit, first, most), strict=True))
+    for f, family in zip(first, kin.values(), strict=True):  # parts come before the forms that they are in
+        parts = circuit.part_form[circuit.part_ptr[f] : circuit.part_ptr[f + 1]]
+        if found[f][0] == int(length[f] + length[parts].sum()):
+            for g in family:
+                scale = circuit.part_weight[circuit.part_ptr[g] : circuit.part_ptr[g + 1]]
+                length[g] = found[f][0]
+                top[g] = max(top[g], *(abs(int(s)) * top[q] for s, q in zip(scale, parts.tolist(), strict=True)))
+        else:
+            for g, (wires, greatest) in zip(family, _expanded(circuit, family, most), strict=True):
+                length[g], top[g] = wires, greatest
+    return length, max(top, default=0)
+
+
+def _expanded(circuit: Circuit, forms: list[int], most: list[int]) -> Iterator[tuple[int, int]]:
+    """(wires, greatest weight) of each form, expanded in portions of bounded memory; most: upper counts."""
+    portion: list[int] = []
+    held = 0
+    for k, f in enumerate(forms):
+        portion.append(f)
+        held += most[f]
+        if k + 1 < len(forms) and held + most[forms[k + 1]] <= CHUNK:
+            continue
+        held = 0
+        ptr, _, weight = flatten(circuit, np.array(portion))
+        for r in range(len(portion)):
+            yield int(ptr[r + 1] - ptr[r]), _greatest(weight[ptr[r] : ptr[r + 1]])
+        portion = []
+
+
+def _row_tops(circuit: Circuit) -> list[int]:
+    """Greatest weight in size among each form's own terms."""
+    out = [0] * circuit.forms
+    size = np.abs(circuit.term_weight)
+    full = np.flatnonzero(np.diff(circuit.term_ptr) > 0)
+    if len(full):
+        for f, value in zip(
+            full.tolist(), np.maximum.reduceat(size, circuit.term_ptr[:-1][full]).tolist(), strict=True
+        ):
+            out[f] = int(value)
+    return out
 
 
 def _greatest(weight: np.ndarray) -> int:

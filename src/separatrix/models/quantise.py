@@ -8,7 +8,15 @@ import numpy as np
 
 from separatrix.core.errors import InputError
 from separatrix.models.quantised import Heads, Map, Normalise, Quantised, Scores
-from separatrix.models.rope import Affine, Block, LayerNorm, RopeAttention, RopeTransformer, folded_scores, schedule, visible
+from separatrix.models.rope import (
+    Block,
+    LayerNorm,
+    RopeAttention,
+    RopeTransformer,
+    folded_scores,
+    schedule,
+    visible,
+)
 from separatrix.numbers import FixedFormat
 
 

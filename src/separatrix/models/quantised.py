@@ -115,7 +115,9 @@ class Quantised:
 
     def __post_init__(self) -> None:
         if self.numbers.bits > 12:
-            raise InputError(f"{self.numbers}: thermometers of 2^{self.numbers.bits} steps; at most 12 bits are compiled")
+            raise InputError(
+                f"{self.numbers}: thermometers of 2^{self.numbers.bits} steps; at most 12 bits are compiled"
+            )
         for layer in self.layers:
             if isinstance(layer, Heads):
                 if not layer.mask.any(axis=1).all():
@@ -125,7 +127,9 @@ class Quantised:
                 if layer.mix is None and (len(layer.scores) > 1 or layer.residual):
                     raise InputError("several heads or a residual need a mix that says how they are added")
             elif isinstance(layer, Normalise) and layer.eps < 1:
-                raise InputError(f"layer normalisation with eps {layer.eps}: a positive integer keeps the quotient finite")
+                raise InputError(
+                    f"layer normalisation with eps {layer.eps}: a positive integer keeps the quotient finite"
+                )
 
     @property
     def rows(self) -> tuple[int, ...]:

@@ -92,15 +92,11 @@ def _softmax(
     rest = b.dot(int(scores.table[0]), still.moved(1, 2))
     base = int(scores.table[0])
     count_row = np.bincount(i, minlength=len(rows))
-    top = b.add(
-        [(1, moving), (1, rest), (x.low, whole[:, None])], -x.low * base * count_row[:, None]
-    )
+    top = b.add([(1, moving), (1, rest), (x.low, whole[:, None])], -x.low * base * count_row[:, None])
     return top, whole
 
 
-def _hard(
-    b: Builder, unique: bool, pairs: Forms, x: Word, index: tuple, where: tuple[int, int]
-) -> tuple[Forms, Forms]:
+def _hard(b: Builder, unique: bool, pairs: Forms, x: Word, index: tuple, where: tuple[int, int]) -> tuple[Forms, Forms]:
     """Level 2 compares all scores of a row; level 3 says in one gate "greatest, and this bit of the value"."""
     rows, i, j = index
     d, p = x.bits.shape[-2:]

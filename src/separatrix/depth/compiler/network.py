@@ -49,8 +49,10 @@ def estimate(network: Quantised) -> Estimate:
             pairs = int(layer.mask.sum()) * count // n
             for scores in layer.scores:
                 used = int((scores.score != 0).any(axis=(0, 1)).sum()) * p * p
-                codes = max(len(scores.table) - 1, n)  # codes of a softmax, or rivals of a hard row
-                gates += pairs * (used + codes * (1 + (d * p if layer.weights == "softmax" else 0))) + count * d * levels
+                codes = len(scores.table) - 1 if layer.weights == "softmax" else n  # or rivals of a hard row
+                gates += (
+                    pairs * (used + codes * (1 + (d * p if layer.weights == "softmax" else 0))) + count * d * levels
+                )
                 terms += pairs * (3 * used + codes * (3 * d * p + 2)) + 3 * count * d * levels
             if layer.mix is not None:
                 gates += count * d * levels
@@ -98,7 +100,9 @@ def compile_network(
         return b.circuit(value)
     weight, bias = network.readout
     count, (d, classes) = len(network.rows), weight.shape
-    logits = b.dot(np.broadcast_to(weight.T, (count, classes, d)), value[:, None, :].broadcast((count, classes, d)), bias)
+    logits = b.dot(
+        np.broadcast_to(weight.T, (count, classes, d)), value[:, None, :].broadcast((count, classes, d)), bias
+    )
     return b.circuit(logits)
 
 

@@ -60,8 +60,10 @@ def normalise(b: Builder, numbers: FixedFormat, layer: Normalise, x: Word, at: i
     spread = b.dot(np.broadcast_to(centre[a, c] * twice, (count, len(a))), pair, layer.eps, layer.eps)
     steps = np.arange(numbers.low + 1, numbers.high + 1)
     gain, bias = np.asarray(layer.gain), np.asarray(layer.bias)
-    bar = exact([[(2 * (int(s) - int(m)) - 1) << layer.shift for s in steps] for m in bias])  # (d, K)
-    size = exact([[4 * int(g) ** 2] * len(steps) for g in gain])
+    bar = exact(
+        np.array([[(2 * (int(s) - int(m)) - 1) << layer.shift for s in steps] for m in bias], dtype=object)
+    )  # (d, K)
+    size = exact(np.array([[4 * int(g) ** 2] * len(steps) for g in gain], dtype=object))
     first = b.dot(gain[:, None], t[..., None])  # (rows, d) gain t
     place = (at, -1, rows[:, None], -1, np.arange(d))
     not_negative = b.forms(b.gate(first, 0, "sign", place)[..., None])

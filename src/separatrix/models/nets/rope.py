@@ -1,4 +1,4 @@
-"""The RoPE transformer as a torch module: rotated queries and keys, as it is trained; `models.rope` is the reference."""
+"""The RoPE transformer as a torch module: queries and keys are rotated; `models.rope` is the reference."""
 
 from __future__ import annotations
 

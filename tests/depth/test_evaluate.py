@@ -1,0 +1,53 @@
+"""The compiled evaluator gives the integers of the reference evaluation, for every kind of form and gate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from depth.test_builder import ALL, random_circuit
+from separatrix.core.errors import InputError
+from separatrix.depth.evaluate import Evaluator, counting, pack
+from separatrix.depth.primitives.table import adder, float_products, primitives
+from separatrix.depth.reference import evaluate_plain
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("flat", [False, True])
+def test_random_circuits(seed: int, wide: bool, flat: bool) -> None:
+    circuit, values = random_circuit(seed, wide)
+    got = Evaluator(circuit.flat() if flat else circuit, words=8, threads=1)(ALL)
+    assert (values == got.T).all()
+
+
+def test_primitives_and_floats_with_long_weights() -> None:
+    rng = np.random.default_rng(0)
+    for one in [*primitives(), float_products(3)]:
+        bits, _ = one.inputs(70, rng)
+        circuit = one.circuit()
+        assert (Evaluator(circuit)(bits) == evaluate_plain(circuit, bits)).all(), one.name
+
+
+@pytest.mark.parametrize(
+    ("lanes", "words", "threads"), [(1, 8, 1), (63, 8, 2), (65, 16, 2), (3000, 8, 3), (2049, 64, 2)]
+)
+def test_blocks_and_threads_do_not_matter(lanes: int, words: int, threads: int) -> None:
+    circuit = adder(5, 4, small=True).circuit()
+    bits = np.random.default_rng(lanes).integers(0, 2, (lanes, circuit.inputs))
+    assert (Evaluator(circuit, words, threads)(bits) == evaluate_plain(circuit, bits)).all()
+
+
+def test_counting_lists_all_inputs() -> None:
+    for inputs, start, size in [(9, 0, 512), (9, 128, 192), (3, 0, 8)]:
+        bits = (start + np.arange(size))[:, None] >> np.arange(inputs) & 1
+        words = counting(inputs, start, size)
+        unpacked = np.unpackbits(words.view(np.uint8).reshape(inputs, -1), axis=1, bitorder="little")[:, :size]
+        assert (bits == unpacked.T).all()
+        if size % 64 == 0:
+            assert (pack(bits) == words).all()
+
+
+def test_wrong_inputs_are_refused() -> None:
+    with pytest.raises(InputError, match="reads"):
+        Evaluator(adder(2, 2, small=False).circuit())(np.zeros((3, 5)))
