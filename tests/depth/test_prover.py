@@ -81,6 +81,7 @@ def test_every_question_is_satisfiable_exactly_when_its_cells_hold_a_failing_inp
         inside = []
         for column, query in enumerate(task.queries(n)):
             for group in task.cells(n, query) or ():
+                lone |= len(np.unique(group.labels)) == 1  # pyright: ignore
                 held = [members(group, cell, domain, inputs) for cell in range(len(group))]
                 inside.append(np.any(held, axis=0) & wrong[:, column])
         asked = list(questions(task, n, circuit, network.symbol_bits))

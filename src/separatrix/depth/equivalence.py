@@ -10,13 +10,15 @@ import numpy as np
 
 from separatrix.core.errors import InputError
 from separatrix.depth.circuit import Circuit
+from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.export.linear import gates, outputs, positive, rows
 from separatrix.depth.export.opb import reified
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.solve import Question, Solver, ask, available
 
 LANES = 2**12
-MOST_EXHAUSTIVE = 2**16
+BLOCK = 2**16
+MOST_EXHAUSTIVE = 20  # inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,16 @@ def compare(
         return Comparison(verdict, method, time.perf_counter() - start, bits, proved)
 
     rng = rng or np.random.default_rng(0)
-    few = exhaust and 2**a.inputs <= MOST_EXHAUSTIVE
-    lanes = np.arange(2**a.inputs)[:, None] >> np.arange(a.inputs) & 1 if few else corners(a.inputs, rng)
-    for block in range(0, len(lanes), LANES):
-        some = lanes[block : block + LANES]
-        left, right = (evaluate_plain(c, some).reshape(len(some), -1) for c in (a, b))
-        wrong = np.flatnonzero((left != right).any(axis=1))
-        if len(wrong):
-            return done("different", "exhaustive" if few else "random", some[wrong[0]])
-    if few:
+    first, second = Evaluator(a), Evaluator(b)
+    lanes = corners(a.inputs, rng)
+    wrong = np.flatnonzero((first(lanes) != second(lanes)).reshape(len(lanes), -1).any(axis=1))
+    if len(wrong):
+        return done("different", "random", lanes[wrong[0]])
+    if exhaust and a.inputs <= MOST_EXHAUSTIVE:
+        for (at, left), (_, right) in zip(first.exhaustive(BLOCK), second.exhaustive(BLOCK), strict=True):
+            wrong = np.flatnonzero((left != right).reshape(len(left), -1).any(axis=1))
+            if len(wrong):
+                return done("different", "exhaustive", (at + wrong[0]) >> np.arange(a.inputs) & 1)
         return done("equal", "exhaustive")
     if not available(solver):
         return done("unknown", f"{solver} is not installed")
@@ -82,7 +85,7 @@ def compare(
         if reply.verdict == "sat":
             found = np.array(reply.assignment[: a.inputs])
             values = [evaluate_plain(c, found[None]).reshape(-1) for c in (a, b)]
-            if np.array_equal(*values):
+            if np.array_equal(values[0], values[1]):
                 raise AssertionError(f"{solver} found a difference that evaluation does not show")
             return done("different", solver, found)
         proved += 1
@@ -103,19 +106,29 @@ Linear = tuple[list[tuple[int, int]], int]  # terms on variables, and a constant
 
 
 def together(a: Circuit, b: Circuit) -> tuple[Question, list[Linear], list[Linear]]:
-    """Both circuits' gates on the same input variables 1 .. inputs; each circuit's outputs."""
-    question, results = Question(a.inputs), []
-    for circuit in (a, b):
-        results.append(place(question, circuit, list(range(1, a.inputs + 1))))
+    """Both circuits' gates on the same input variables 1 .. inputs, equal ones once; each circuit's outputs."""
+    question, known = Question(a.inputs), {}
+    results = [place(question, circuit, list(range(1, a.inputs + 1)), known) for circuit in (a, b)]
     return question, results[0], results[1]
 
 
-def place(question: Question, circuit: Circuit, inputs: list[int]) -> list[Linear]:
-    """Adds a circuit's gates to a question, with these literals as its inputs; returns its outputs as linear terms."""
+Known = dict[tuple[frozenset[tuple[int, int]], int], int]  # (literal, weight) pairs and threshold -> variable
+
+
+def place(question: Question, circuit: Circuit, inputs: list[int], known: Known | None = None) -> list[Linear]:
+    """Adds a circuit's gates to a question, with these literals as its inputs; returns its outputs as linear terms.
+
+    known: gates that are there already; a gate on the same literals with the same weights and threshold is not added.
+    """
     literal = list(inputs)
     table = rows(circuit)
+    known = {} if known is None else known
     for _, form, threshold in gates(circuit):
-        head = question.fresh()
+        key = frozenset((literal[wire], w) for wire, w in zip(*table[form], strict=True)), threshold
+        if key in known:
+            literal.append(known[key])
+            continue
+        head = known[key] = question.fresh()
         literal.append(head)
         for terms, bound in reified(len(literal), positive(table[form]), threshold):
             question.require([(w, _sign(v, literal[abs(v) - 1])) for w, v in terms], bound)

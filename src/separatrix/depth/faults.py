@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from separatrix.depth.circuit import Circuit
+from separatrix.depth.circuit import Circuit, flatten
 from separatrix.depth.equivalence import compare
-from separatrix.depth.reference import evaluate_plain
+from separatrix.depth.evaluate import Evaluator
+from separatrix.depth.rows import segment_sum
 from separatrix.depth.solve import Solver
 
 
@@ -26,7 +27,10 @@ class Fault:
         name = "gate_threshold" if self.kind == "threshold" else "term_weight"
         array = getattr(circuit, name).copy()
         array[self.index] += self.change
-        return replace(circuit, **{name: array})
+        faulty = replace(circuit, **{name: array})
+        ptr, _, weight = flatten(faulty, np.arange(faulty.forms))  # the bounds that were promised hold no longer
+        low, high = segment_sum(ptr, np.minimum(weight, 0)), segment_sum(ptr, np.maximum(weight, 0))
+        return replace(faulty, form_low=low, form_high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +62,20 @@ def faults(circuit: Circuit, rng: np.random.Generator, count: int) -> list[Fault
 
 def survey(
     circuit: Circuit, some: list[Fault], tests: np.ndarray, seconds: float = 5.0, solver: Solver = "exact",
-    progress: Callable[[str], None] = lambda _: None,
+    exhaust: bool = False, progress: Callable[[str], None] = lambda _: None,
 ) -> Survey:  # fmt: skip
-    """Evaluates every faulty circuit on `tests` (lanes, inputs); asks a solver, `seconds` each, about the others."""
-    right = evaluate_plain(circuit, tests)
+    """Evaluates every faulty circuit on `tests` (lanes, inputs); asks a solver, `seconds` each, about the others.
+
+    exhaust: where the inputs are few, all of them are tried before the solver.
+    """
+    right = Evaluator(circuit)(tests)
     counts = {"equal": 0, "different": 0, "unknown": 0}
     caught = 0
     for k, fault in enumerate(some):
         progress(f"fault {k + 1} of {len(some)}")
         faulty = fault.apply(circuit)
-        if (evaluate_plain(faulty, tests) != right).any():
+        if (Evaluator(faulty)(tests) != right).any():
             caught += 1
         else:
-            counts[compare(circuit, faulty, seconds, solver=solver, exhaust=False).verdict] += 1
+            counts[compare(circuit, faulty, seconds, solver=solver, exhaust=exhaust).verdict] += 1
     return Survey(caught, counts["equal"], counts["different"], counts["unknown"])

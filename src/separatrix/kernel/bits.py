@@ -9,6 +9,7 @@ input among fresh samples.
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,7 +68,7 @@ def check_solver(case: Case) -> str:
     if solver not in SOLVERS or questions < 1 or seed < 0:
         raise InputError("the evidence names no solver that is known, or no question that it was asked")
     net, size = _net(case), 0
-    rng = np.random.default_rng([seed, int(np.random.SeedSequence().entropy or 0) % 2**63])
+    rng = np.random.default_rng([seed, secrets.randbits(63)])
     tokens, _ = case.task.sample(case.n, SAMPLES, rng)
     step = batch_size(net)
     for start in range(0, len(tokens), step):
