@@ -62,10 +62,13 @@ def test_solvers_find_the_one_input_that_random_lanes_miss(solver: Solver) -> No
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_the_adders_of_large_and_small_weights_are_equal(solver: Solver) -> None:
+def test_the_adders_of_large_and_small_weights_are_equal(solver: Solver, tmp_path: Path) -> None:
     for n, p in ((2, 3), (4, 4), (16, 4)) if solver == "exact" else ((2, 3), (4, 4)):
         found = compare(adder(n, p, False), adder(n, p, True), 60, solver=solver, exhaust=False)
         assert (found.verdict, found.method) == ("equal", solver), (n, p, found)
+    compare(adder(2, 3, False), adder(2, 3, True), 60, solver=solver, exhaust=False, proofs=tmp_path / "proofs")
+    endings = (".formula", ".proof") if solver == "exact" else (".cnf", ".drat")
+    assert all((tmp_path / "proofs" / f"output-{k}{ending}").exists() for k in range(4) for ending in endings)
     wrong = dataclasses.replace(adder(4, 4, True), gate_threshold=adder(4, 4, True).gate_threshold + 1)
     assert compare(adder(4, 4, False), wrong, 20, solver=solver).verdict == "different"
 

@@ -186,3 +186,44 @@ def test_the_command_proves_and_refutes_with_a_counterexample_in_tokens(tmp_path
         assert CliRunner().invoke(app, ["check", str(tmp_path / folder)]).exit_code == code
     result = CliRunner().invoke(app, ["list", "provers"])
     assert "circuit" in result.stdout
+
+
+def test_a_trained_model_of_two_layers_is_decided_at_any_number_of_bits() -> None:
+    pytest.importorskip("torch")
+    from separatrix.learn.simple import train
+
+    task, n = IndexLookup(2), 5
+    layers = (Attention(1, 4, 4, residual=True), FeedForward(8, residual=True)) * 2
+    arch = Arch(8, Table(n + 2, n + 1), layers, Readout(2))
+    run = train(task, n, arch, seed=0, steps=300, learning_rate=0.01, patience=1)
+    assert run.accuracy > 0.99
+    verdicts = []
+    for semantics in (
+        "bits:11.5,weights:6,scores:9.4,exp:24",
+        "bits:8.3,weights:4,scores:6.2,exp:18",
+        "bits:2.0,scores:6.0",
+    ):
+        outcome = decide(run.model, task, n, Semantics.parse(semantics), Budget(20))
+        assert outcome.certificate is not None
+        assert judge(outcome.certificate, run.model.arch, run.model.tensors).accepted
+        tokens = words(task.domain(n))
+        assert (outcome.verdict == "proved") == (not wrong_answers(run.model, task, n, tokens, semantics).any())
+        verdicts.append(outcome.verdict)
+    assert verdicts[-1] == "refuted"  # two bits hold no logit apart
+
+
+def test_time_is_limited_and_bad_values_are_one_line(tmp_path: Path) -> None:
+    lookup_by_codes(IndexLookup(2), 4).save(tmp_path)
+    command = ["certify", str(tmp_path), "--task", "index-lookup", "--set", "symbols=2", "--n", "4"]
+    for extra in (
+        "bits:99.1",
+        "bits:2.0",
+        "bits:4.2 --least-precision",
+        "bits:4.2 --time 0",
+        "bits:4.2 --method heads",
+    ):
+        result = CliRunner().invoke(app, [*command, "--semantics", *extra.split()])
+        assert isinstance(result.exception, InputError)
+    with proving.time_limit(1.5):
+        assert proving._LIMIT.get() == 1.5
+    assert proving._LIMIT.get() == proving.SECONDS

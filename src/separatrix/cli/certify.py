@@ -21,13 +21,14 @@ def register(app: typer.Typer) -> None:
         model: Annotated[Path, typer.Argument(help="Model folder: model.safetensors and config.json.")],
         task: Annotated[str, typer.Option(help="Task that the model should compute.")],
         n: N,
-        semantics: Annotated[
-            str, typer.Option(help="real, fp32, bf16, fp16, float:24[,tree], bits:8.4")
-        ] = "real",
+        semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24[,tree], bits:8.4")] = "real",
         method: Annotated[str, typer.Option(help="auto, or a prover of `separatrix list provers`.")] = "auto",
         least_precision: Annotated[
             bool, typer.Option("--least-precision", help="Find the least p that certifies under float:p[,tree].")
         ] = False,
+        seconds: Annotated[
+            float, typer.Option("--time", help="Seconds for --method circuit, which is unknown after them.")
+        ] = 300.0,
         settings: Settings = None,
         out: Out = None,
         dry_run: DryRun = False,
@@ -40,24 +41,29 @@ def register(app: typer.Typer) -> None:
         With --least-precision the certificate is about the least p; sums are in any order unless the semantics say
         `,tree` (as in --semantics float:24,tree), whose bits are not read.
         """
-        import separatrix.depth.prover  # noqa: F401  (registers the prover `circuit`)
         from separatrix.atlas.cost import certify_seconds
+        from separatrix.core.errors import InputError
         from separatrix.core.semantics import Semantics
+        from separatrix.depth import prover as circuits  # registers `circuit`
         from separatrix.models import Model
         from separatrix.verify import provers
         from separatrix.verify.provers.precision import least_precision as least
 
         problem = read_task(task, settings, context.args)
         arithmetic = Semantics.parse(semantics)
+        if arithmetic.bits is not None and (least_precision or dry_run):
+            raise InputError(f"{arithmetic}: --least-precision and --dry-run are about real numbers and floats")
+        if not seconds > 0:
+            raise InputError(f"--time {seconds}: take a positive number of seconds")
         loaded = Model.load(model)
         problem.domain(n)
         if dry_run:
-            seconds = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
-            seconds *= 7 if least_precision else 1  # 53 bits, then a bisection of 52 numbers
+            guess = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
+            guess *= 7 if least_precision else 1  # 53 bits, then a bisection of 52 numbers
             if as_json:
-                print_json({"seconds": seconds})
+                print_json({"seconds": guess})
             else:
-                lines([f"certify {model}: about {seconds:.3g} s"])
+                lines([f"certify {model}: about {guess:.3g} s"])
             return
         with telling(as_json) as progress:
             progress(f"certifying {model.name or model}")
@@ -67,7 +73,8 @@ def register(app: typer.Typer) -> None:
                 bits, outcome = least(loaded, problem, n, tree, method, progress)
                 name = f"-float{bits}" + "-tree" * tree
             else:
-                outcome = provers.certify(loaded, problem, n, arithmetic, method, progress)
+                with circuits.time_limit(seconds):
+                    outcome = provers.certify(loaded, problem, n, arithmetic, method, progress)
         path = None
         if outcome.certificate is not None:
             folder = out or model

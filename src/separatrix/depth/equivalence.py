@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -36,16 +37,16 @@ class Comparison:
     seconds: float
     input: tuple[int, ...] = ()
     proved_outputs: int = 0
-    notes: tuple[str, ...] = field(default=())
 
 
 def compare(
     a: Circuit, b: Circuit, seconds: float = 60.0, rng: np.random.Generator | None = None,
-    solver: Solver = "exact", exhaust: bool = True,
+    solver: Solver = "exact", exhaust: bool = True, proofs: Path | None = None,
 ) -> Comparison:  # fmt: skip
     """Compares two circuits with the same inputs and outputs within `seconds`.
 
-    Output by output, in order: what was proved equal is given to the solver as a lemma for the next.
+    Output by output, in order: what was proved equal is given to the solver as a lemma for the next. The solver's
+    proofs go to the folder `proofs`, one an output.
     """
     if a.inputs != b.inputs or len(a.output_form) != len(b.output_form):
         raise InputError(
@@ -79,7 +80,8 @@ def compare(
         for flag, sign in ((more, 1), (less, -1)):
             question.implies(flag, [(sign * w, v) for w, v in difference[0]], 1 - sign * difference[1])
         query = Question(question.variables, [*question.constraints, ([(1, more), (1, less)], 1)])
-        reply = ask(query, seconds - (time.perf_counter() - start), solver)
+        name = None if proofs is None else proofs / f"output-{proved}"
+        reply = ask(query, seconds - (time.perf_counter() - start), solver, name)
         if reply.verdict == "unknown":
             return done("unknown", f"{solver}: the time was up", None, proved)
         if reply.verdict == "sat":

@@ -8,8 +8,11 @@ its word and the compiler's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -35,16 +38,30 @@ from separatrix.verify.provers.outcome import Outcome, registry
 SECONDS = 300.0
 SAMPLES = 2**13
 FEW = 2**18  # inputs that are enumerated without asking how long it takes
-BATCH = 2**10
+BATCH_NUMBERS = 2**23  # numbers of the emulator's greatest array
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Seconds in all, the solver, and how many inputs may be enumerated."""
+    """Seconds in all, the solver, how many inputs may be enumerated, a folder for the solver's proofs (None: none)."""
 
     seconds: float = SECONDS
     solver: Solver = "exact"
     enumerate_up_to: int = bits.MOST_INPUTS
+    proofs: Path | None = None
+
+
+_LIMIT: ContextVar[float] = ContextVar("seconds", default=SECONDS)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Within it, the prover `circuit` has so many seconds a model."""
+    token = _LIMIT.set(seconds)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
 
 
 @registry.register("circuit")
@@ -52,7 +69,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     """Decides quantised models (bits: semantics): enumeration, else a threshold circuit and a pseudo-Boolean solver."""
     if semantics.bits is None:
         return Outcome("unknown", None, "circuits decide quantised models; say which, as in --semantics bits:8.4")
-    return decide(model, task, n, semantics, Budget(), progress)
+    return decide(model, task, n, semantics, Budget(_LIMIT.get()), progress)
 
 
 def decide(
@@ -60,6 +77,12 @@ def decide(
 ) -> Outcome:
     """The same with a budget."""
     start = time.perf_counter()
+    return replace(_decide(model, task, n, semantics, budget, start, progress), seconds=time.perf_counter() - start)
+
+
+def _decide(
+    model: Model, task: Task, n: int, semantics: Semantics, budget: Budget, start: float, progress: Progress
+) -> Outcome:
     try:
         if semantics.bits is None or not isinstance(task.outputs(), Labels):
             raise UnknownError("circuits decide quantised models, on class labels")
@@ -68,7 +91,7 @@ def decide(
         if domain.vocabulary > getattr(model.arch.first, "vocabulary", 0):
             raise UnknownError("the model does not know every token of the task")
         network = quantised(model.arch, model.tensors, domain.positions, task.queries(n), semantics.bits)
-    except (UnknownError, InputError) as error:
+    except UnknownError as error:
         return Outcome("unknown", None, str(error))
     progress("random inputs")
     found = sampled(network, task, n)
@@ -86,8 +109,9 @@ def decide(
 def sampled(network: Quantised, task: Task, n: int) -> tuple[np.ndarray, int] | None:
     """An input and a query on which the emulator is wrong, of SAMPLES that the task draws; None if all are right."""
     tokens, _ = task.sample(n, SAMPLES, child(0, "circuit", task.name))
-    for start in range(0, len(tokens), BATCH):
-        some = tokens[start : start + BATCH]
+    step = _batch(network)
+    for start in range(0, len(tokens), step):
+        some = tokens[start : start + step]
         logits, labels = run(network, tokens_of(network, some)), task.answer(some)
         right = np.take_along_axis(logits, labels[:, :, None], axis=2)
         classes = np.arange(logits.shape[2])
@@ -95,6 +119,10 @@ def sampled(network: Quantised, task: Task, n: int) -> tuple[np.ndarray, int] | 
         if len(wrong):
             return some[wrong[0, 0]], int(task.queries(n)[wrong[0, 1]])
     return None
+
+
+def _batch(network: Quantised) -> int:
+    return max(1, BATCH_NUMBERS // (network.n**2 * network.d))
 
 
 def enumerate_all(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
@@ -107,7 +135,7 @@ def enumerate_all(model: Model, task: Task, n: int, semantics: Semantics, progre
     domain, spec = task.domain(n), semantics.bits
     assert spec is not None
     network = quantised(model.arch, model.tensors, domain.positions, task.queries(n), spec)
-    for tokens in bits.words(domain, BATCH):
+    for tokens in bits.words(domain, _batch(network)):
         logits, labels = run(network, tokens_of(network, tokens)), task.answer(tokens)
         right = np.take_along_axis(logits, labels[:, :, None], axis=2)
         others = np.arange(logits.shape[2]) != labels[:, :, None]
@@ -132,7 +160,7 @@ def solve(
             progress(f"question {asked + 1}: {circuit.gates:,} gates, {left:.0f} s left")
             if left <= 0:
                 raise UnknownError("")
-            reply = ask(question, left, budget.solver)
+            reply = ask(question, left, budget.solver, budget.proofs and budget.proofs / f"question-{asked}")
             asked += 1
             if reply.verdict == "unknown":
                 raise UnknownError("")

@@ -42,7 +42,8 @@ class Question:
     def implies(self, literal: int, terms: Sequence[Term], bound: int) -> None:
         """literal -> sum of terms >= bound."""
         least = sum(min(w, 0) for w, _ in terms)
-        self.require([*terms, (bound - least, -literal)] if bound > least else [(1, 1), (1, -1)], max(bound, least))
+        if bound > least:
+            self.require([*terms, (bound - least, -literal)], bound)
 
     def holds(self, assignment: Sequence[int]) -> bool:
         """Whether an assignment (value of variable v at v - 1) obeys every constraint."""
@@ -85,6 +86,8 @@ def ask(
     start = time.perf_counter()
     work = _exact if solver == "exact" else _cadical
     whole = Question(question.variables, [*question.constraints, *(([(1, a)], 1) for a in assume)])
+    if proof is not None:
+        proof.parent.mkdir(parents=True, exist_ok=True)
     if solver == "exact":  # it keeps its time itself
         verdict, values = work(whole, seconds, proof)
     else:
