@@ -11,6 +11,7 @@ import pytest
 from depth.slow import random_network, slow_run
 from separatrix.core.errors import InputError
 from separatrix.depth.compiler import compile_network, estimate
+from separatrix.depth.compiler.network import estimate_head
 from separatrix.depth.evaluate import Evaluator, pack
 from separatrix.depth.measure import measure
 from separatrix.depth.reference import evaluate_plain
@@ -95,6 +96,8 @@ def test_reference_heads_have_depth_four(n: int, d: int, p: int) -> None:
     assert (Evaluator(circuit)(bits) == run(network, network.numbers_of(bits))).all()
     assert circuit.depth == 4
     guess = estimate(network)
+    assert guess.gates <= estimate_head(n, d, p, 1).gates  # weights that round to zero are not counted
+    assert guess.bytes >= 0.8 * estimate_head(n, d, p, 1).bytes
     assert circuit.gates <= guess.gates
     assert len(circuit.term_wire) + len(circuit.part_form) <= guess.terms
     assert len(np.unique(run(network, network.numbers_of(bits)))) >= 2**p - 2, "the head must use its range"

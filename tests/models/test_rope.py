@@ -11,7 +11,14 @@ from separatrix.core.errors import InputError
 from separatrix.models.quantise import Recipe, quantise, reference_model
 from separatrix.models.quantised import run
 from separatrix.models.rope import (
-    Affine, LayerNorm, RopeAttention, RopeTransformer, evaluate_rope, folded_scores, rotation, schedule,
+    Affine,
+    LayerNorm,
+    RopeAttention,
+    RopeTransformer,
+    evaluate_rope,
+    folded_scores,
+    rotation,
+    schedule,
 )  # fmt: skip
 from separatrix.numbers import FixedFormat
 
@@ -30,7 +37,9 @@ def test_rotations_form_a_group_and_fold() -> None:
 def model_with_everything(weights: str = "softmax") -> RopeTransformer:
     rng = np.random.default_rng(1)
     base = reference_model(4, 1, 2, seed=2)
-    maps = Affine(rng.standard_normal((4, 5)), rng.standard_normal(5), rng.standard_normal((5, 4)), rng.standard_normal(4))
+    maps = Affine(
+        rng.standard_normal((4, 5)), rng.standard_normal(5), rng.standard_normal((5, 4)), rng.standard_normal(4)
+    )
     one = base.blocks[0]
     assert isinstance(one, RopeAttention)
     norm = LayerNorm(rng.standard_normal(4), rng.standard_normal(4))

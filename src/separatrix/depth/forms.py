@@ -57,6 +57,16 @@ class Forms:
         low, high = np.broadcast_to(low, self.shape), np.broadcast_to(high, self.shape)
         return Forms(self.ids, self.offset, exact(np.maximum(self.low, low)), exact(np.minimum(self.high, high)))
 
+    def scatter(self, shape: tuple[int, ...], *index: np.ndarray) -> Forms:
+        """Zeros of `shape` (before the trailing axes) with these values at an index."""
+
+        def place(array: np.ndarray) -> np.ndarray:
+            full = np.zeros((*shape, *array.shape[1:]), dtype=array.dtype)
+            full[index] = array
+            return full
+
+        return self._each(place)
+
     def _each(self, change: Any) -> Forms:
         return Forms(change(self.ids), change(self.offset), change(self.low), change(self.high))
 

@@ -86,9 +86,9 @@ def _softmax(
     dense = np.moveaxis(dense, 3, 1).reshape(len(rows), d, -1)
     scale = np.broadcast_to(jumps[:, None] * 2 ** np.arange(p), (n, count, p)).reshape(-1)
     moving = b.forms(dense, scale)  # sum_j (w_ij - w_least) (x_ja - low)
-    seen = _dense(weights, len(rows), n, i, j)
+    seen = weights.scatter((len(rows), n), i, j)
     whole = b.dot(1, seen)
-    still = _dense(x.value[j], len(rows), n, i, j)  # sum_j w_least x_ja + sum_j (w_ij - w_least) low
+    still = x.value[j].scatter((len(rows), n), i, j)  # sum_j w_least x_ja + sum_j (w_ij - w_least) low
     rest = b.dot(int(scores.table[0]), still.moved(1, 2))
     base = int(scores.table[0])
     count_row = np.bincount(i, minlength=len(rows))
@@ -136,14 +136,3 @@ def _quotients(
     wires = quotient_steps(b, weighted, under, codes, "quotient", (at, h, rows[:, None], -1, np.arange(e)))
     table = np.broadcast_to(np.arange(numbers.low, numbers.high + 1), (len(rows), e, len(codes) + 1))
     return Word.of_steps(b, wires, table, numbers.low, numbers.bits)
-
-
-def _dense(forms: Forms, rows: int, n: int, i: np.ndarray, j: np.ndarray) -> Forms:
-    """(rows, n, ...) with zeros where a row does not look."""
-    tail = forms.shape[1:]
-    out = []
-    for array in (forms.ids, forms.offset, forms.low, forms.high):
-        full = np.zeros((rows, n, *tail), dtype=array.dtype)
-        full[i, j] = array
-        out.append(full)
-    return Forms(*out)

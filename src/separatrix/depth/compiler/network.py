@@ -32,6 +32,21 @@ class Estimate:
         """Peak memory of the build."""
         return GATE_BYTES * self.gates + TERM_BYTES * self.terms
 
+    def demand(self, memory: int) -> None:
+        """InputError with the estimate where it exceeds `memory` bytes."""
+        if self.bytes > memory:
+            raise InputError(
+                f"the circuit would have about {self.gates:,} gates and {self.terms:,} terms and take "
+                f"{self.bytes / 2**30:.1f} GiB to build, more than {memory / 2**30:.1f}; take a smaller n, d or p"
+            )
+
+
+def estimate_head(n: int, d: int, p: int, layers: int) -> Estimate:
+    """The estimate of the reference head, before its n^2 d^2 weights are made."""
+    pairs, codes, used = n * (n + 1) // 2, 2**p - 1, d * d * p * p
+    gates = pairs * (used + codes * (1 + d * p)) + n * d * codes
+    return Estimate(layers * gates, layers * (pairs * (3 * used + codes * (3 * d * p + 2)) + 3 * n * d * codes))
+
 
 def estimate(network: Quantised) -> Estimate:
     """Gates and stored terms by formula, no sharing and no dead gates counted."""
@@ -73,12 +88,7 @@ def compile_network(
 
     Raises InputError, with the estimate, for a network whose circuit would not fit in `memory` bytes.
     """
-    size = estimate(network)
-    if size.bytes > memory:
-        raise InputError(
-            f"the circuit would have about {size.gates:,} gates and {size.terms:,} terms and take "
-            f"{size.bytes / 2**30:.1f} GiB to build, more than {memory / 2**30:.1f}; take a smaller n, d or p"
-        )
+    estimate(network).demand(memory)
     b = Builder(network.input_bits)
     x = _inputs(b, network)
     everywhere = np.arange(network.n)

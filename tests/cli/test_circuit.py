@@ -1,0 +1,89 @@
+"""`separatrix circuit`: its reports, its files, its refusals."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from separatrix.cli import main
+
+
+def call(*arguments: str) -> int:
+    """The command's exit code."""
+    old, sys.argv = sys.argv, ["separatrix", "circuit", *arguments]
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = old
+    return 0
+
+
+def test_one_head(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--n", "4", "--p", "3", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["depth"], report["depth_materialised"], report["wrong"]) == (4, 5, 0)
+    assert sum(report["levels"]) == report["gates"] == sum(one["gates"] for one in report["operations"])
+    assert sum(one["edges"] for one in report["operations"]) == report["edges"]
+    assert call("--n", "4", "--p", "3") == 0
+    assert "depth 4" in capsys.readouterr().out
+
+
+def test_lengths_are_fitted_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "growth.svg"
+    assert call("--scale", "n=4,8,16", "--d", "2", "--p", "3", "-o", str(picture), "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [(r["n"], r["depth"], r["wrong"]) for r in result["rows"]] == [(4, 4, 0), (8, 4, 0), (16, 4, 0)]
+    assert all(r["gates"] > 0 and r["edges"] > r["gates"] for r in result["rows"])
+    assert 1.8 < result["fits"]["gates"]["exponent"] < 2.1
+    text = picture.read_text()
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert "depth 4 at every length" in text
+    assert f"gates at n = 16: {result['rows'][2]['gates']:,}".replace(",", "\u2009") in text
+
+
+def test_primitives(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    report = tmp_path / "primitives.json"
+    assert call("--primitives", "-o", str(report)) == 0
+    assert "iterated product by CRT" in capsys.readouterr().out
+    rows = json.loads(report.read_text())["primitives"]
+    assert all(r["depth"] == r["stated"] and r["wrong"] == 0 for r in rows)
+
+
+def test_rounding_after_every_operation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--round-every", "--n", "2", "--d", "2", "--p", "3", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["depth"], report["wrong"]) == (16, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--scale", "4,8"), "write n=4,8,16"),
+        (("--scale", "n=4,4"), "different positive lengths"),
+        (("--scale", "n=4", "-o", "x.svg"), "two lengths"),
+        (("--p", "20"), "3 to 8 bits"),
+        (("--d", "3"), "even width"),
+        (("--n", "0"), "positive"),
+        (("--n", "5000"), "GiB to build"),
+        (("-o", "x.png"), ".json"),
+        (("--round-every", "--p", "5"), "2, 3 or 4"),
+        (("--round-every", "--p", "3", "--n", "60"), "take a smaller n"),
+        (("--scale", "n=4,8", "--primitives"), "ask for one"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
