@@ -109,7 +109,7 @@ def test_right_models_of_few_inputs_are_proved_by_the_kernel() -> None:
 
 @needs_exact
 def test_two_layers_of_many_inputs_are_checked_by_the_solver() -> None:
-    task, n = Equality(), 20
+    task, n = Equality(), 26
     model = equality_by_codes(task, n)
     outcome = decide(model, task, n, Semantics.parse(GOOD), Budget(60))
     assert outcome.verdict == "checked" and outcome.certificate is not None

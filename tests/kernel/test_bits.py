@@ -23,7 +23,7 @@ from separatrix.core.task import Task
 from separatrix.depth.model import quantised, tokens_of
 from separatrix.depth.specimens import equality_by_codes, lookup_by_codes
 from separatrix.kernel import Verdict, judge
-from separatrix.kernel.bits import evaluate, nearest, words
+from separatrix.kernel.bits import evaluate, nearest, shift_down, words
 from separatrix.kernel.judge import KINDS, judge_file
 from separatrix.models.model import Model
 from separatrix.models.quantised import run
@@ -118,6 +118,8 @@ def test_roundings_are_to_nearest_even_and_exact() -> None:
     top, under = rng.integers(-(10**6), 10**6, 5000), rng.integers(1, 50, 5000)
     expected = [round(Fraction(int(a), int(b))) for a, b in zip(top, under, strict=True)]
     assert nearest(top.astype(float), under).tolist() == expected
+    for bits in (0, 1, 7):
+        assert shift_down(top.astype(float), bits).tolist() == [round(Fraction(int(a), 2**bits)) for a in top]
     values = rng.standard_normal(200) * 10.0 ** rng.integers(-300, 15, 200)
     whole, e = dyadic(values)
     assert all(Fraction(int(m), 2**e) == Fraction(float(v)) for m, v in zip(whole, values, strict=True))

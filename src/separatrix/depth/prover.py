@@ -7,6 +7,7 @@ its word and the compiler's.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,11 +34,12 @@ from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.judge import KINDS
 from separatrix.models.model import Model
 from separatrix.models.quantised import Quantised, run
+from separatrix.numbers.integers import integer_net
 from separatrix.verify.provers.outcome import Outcome, registry
 
 SECONDS = 300.0
 SAMPLES = 2**13
-FEW = 2**18  # inputs that are enumerated without asking how long it takes
+SOON = 60.0  # seconds: a proof by enumeration is preferred to a solver's word while it takes no longer
 BATCH_NUMBERS = 2**23  # numbers of the emulator's greatest array
 
 
@@ -97,13 +99,29 @@ def _decide(
     found = sampled(network, task, n)
     if found is not None:
         return _refute(model, task, n, semantics, *found)
-    if inputs <= FEW:
+    few = inputs <= budget.enumerate_up_to
+    long = enumeration_seconds(model, task, n, semantics) if few else math.inf
+    if long <= min(SOON, budget.seconds):
         return enumerate_all(model, task, n, semantics, progress)
     outcome = solve(model, network, task, n, semantics, budget, start, progress)
-    if outcome.verdict == "unknown" and inputs <= budget.enumerate_up_to:
+    if outcome.verdict == "unknown" and long <= budget.seconds:
         progress(f"{inputs:,} inputs")
         return enumerate_all(model, task, n, semantics, progress)
     return outcome
+
+
+def enumeration_seconds(model: Model, task: Task, n: int, semantics: Semantics) -> float:
+    """About how long the kernel takes for all inputs, from one batch of them."""
+    domain, spec = task.domain(n), semantics.bits
+    assert spec is not None
+    net, queries = integer_net(model.arch, model.tensors, domain.positions, spec), np.array(task.queries(n))
+    tokens = next((some for some in bits.words(domain, bits.batch_size(net)) if len(some)), None)
+    if tokens is None:
+        return 0.0
+    bits.evaluate(net, tokens[:1], queries)
+    start = time.perf_counter()
+    bits.evaluate(net, tokens, queries)
+    return (time.perf_counter() - start) / len(tokens) * bits.size_of(domain)
 
 
 def sampled(network: Quantised, task: Task, n: int) -> tuple[np.ndarray, int] | None:

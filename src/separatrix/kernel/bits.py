@@ -21,7 +21,7 @@ from separatrix.kernel.case import Case
 from separatrix.numbers.integers import IntegerAttention, IntegerFeed, IntegerNet, integer_net
 
 MOST_INPUTS = 2**24
-BATCH_NUMBERS = 2**21  # numbers of the greatest intermediate array of a batch
+BATCH_NUMBERS = 2**17  # numbers of the greatest intermediate array of a batch
 SAMPLES = 2**12
 SOLVERS = ("exact", "cadical")
 
@@ -144,6 +144,11 @@ def evaluate(net: IntegerNet, tokens: np.ndarray, queries: np.ndarray) -> np.nda
     return x @ net.readout.astype(np.float64) + net.readout_bias
 
 
+def shift_down(values: np.ndarray, bits: int) -> np.ndarray:
+    """Nearest whole numbers to values / 2^bits, ties to even: the product is exact, and so is rint."""
+    return np.rint(values * 2.0**-bits)
+
+
 def nearest(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
     """Nearest whole number to a quotient of whole numbers, ties to even; denominator > 0."""
     top, under = numerator.astype(np.int64), np.asarray(denominator).astype(np.int64)
@@ -155,19 +160,19 @@ def _attend(net: IntegerNet, layer: IntegerAttention, x: np.ndarray, read: np.nd
     total = (x[:, read] * 2.0**layer.shift) if layer.residual else np.zeros((len(x), len(read), x.shape[2]))
     for score, value, output in zip(layer.score, layer.value, layer.output, strict=True):
         sums = (x[:, read] @ score.astype(np.float64)) @ x.transpose(0, 2, 1)
-        code = np.clip(nearest(sums, 1 << layer.score_shift), layer.code_low, layer.code_low + len(layer.table) - 1)
+        code = np.clip(shift_down(sums, layer.score_shift), layer.code_low, layer.code_low + len(layer.table) - 1)
         weight = layer.table.astype(np.float64)[(code - layer.code_low).astype(np.int64)]
         if layer.causal:
             weight = np.where(np.arange(x.shape[1]) <= read[:, None], weight, 0.0)
         pulled = (weight @ x) @ value.astype(np.float64)
         head = nearest(pulled, weight.sum(axis=2, keepdims=True) * 2.0**layer.shift)
         total = total + np.clip(head, net.low, net.high) @ output.astype(np.float64)
-    return np.clip(nearest(total, 1 << layer.shift), net.low, net.high)
+    return np.clip(shift_down(total, layer.shift), net.low, net.high)
 
 
 def _feed(net: IntegerNet, layer: IntegerFeed, x: np.ndarray) -> np.ndarray:
     inner = x @ layer.inner.astype(np.float64) + layer.inner_bias
-    hidden = np.clip(nearest(inner, 1 << layer.shift), 0, net.high)
+    hidden = np.clip(shift_down(inner, layer.shift), 0, net.high)
     out = hidden @ layer.out.astype(np.float64) + layer.out_bias
     out = out + x * 2.0**layer.shift if layer.residual else out
-    return np.clip(nearest(out, 1 << layer.shift), net.low, net.high)
+    return np.clip(shift_down(out, layer.shift), net.low, net.high)
