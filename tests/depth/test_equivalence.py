@@ -14,7 +14,7 @@ from separatrix.core.errors import InputError, UnknownError
 from separatrix.depth import Builder, Circuit
 from separatrix.depth import solve as solving
 from separatrix.depth.compiler.network import compile_network
-from separatrix.depth.equivalence import compare, corners, together
+from separatrix.depth.equivalence import compare, corners, place, together
 from separatrix.depth.faults import faults, survey
 from separatrix.depth.primitives.addition import add_large_weights, add_small_weights
 from separatrix.depth.reference import evaluate_plain
@@ -199,3 +199,42 @@ def test_harmless_faults_of_a_head_by_enumeration_and_by_the_solver_agree() -> N
     tests = rng.integers(0, 2, (40, circuit.inputs))
     by_solver, by_all = survey(circuit, some, tests, 20.0), survey(circuit, some, tests, exhaust=True)
     assert by_solver == by_all and by_all.open == 0 and by_all.harmless > 0
+
+
+def test_gates_that_become_equal_are_not_mistaken_for_each_other() -> None:
+    """x + x >= 2 on one variable is x, and not [x >= 2]: equal gates are shared, their weights must add up."""
+    b = Builder(2)
+    both, either = b.gate(b.forms(np.array([0, 1])), 2), b.gate(b.forms(np.array([0, 1])), 1)
+    circuit = b.circuit(b.forms(b.gate(b.forms(np.stack([both, either])), 2)[None])[None])
+    same = circuit.gate_threshold.copy()
+    same[0] = same[1] = 1  # now both gates are the OR, and the third is the OR as well
+    changed = dataclasses.replace(circuit, gate_threshold=same)
+    question, left, right = together(changed, changed)
+    for x in all_bits(2).tolist():
+        for value in (0, 1):
+            fixed = Question(question.variables, [*question.constraints])
+            fixed.require([(1, v + 1 if bit else -v - 1) for v, bit in enumerate(x)], 2)
+            sign = 1 if value else -1
+            fixed.require([(sign * w, v) for w, v in left[0][0]], sign * (value - left[0][1]))
+            if available("exact"):
+                assert (ask(fixed, 5).verdict == "sat") == (value == int(any(x)))
+    assert right == left
+
+
+@needs_exact
+def test_fixed_inputs_are_put_into_the_gates() -> None:
+    for seed in range(8):
+        circuit = random_circuit(np.random.default_rng(seed))
+        inputs = all_bits(6)
+        for bits in ((0, 1), (1, 0), (1, 1)):
+            question = Question(6)
+            outputs = place(question, circuit, list(range(1, 7)), fixed={2: bits[0], 5: bits[1]})
+            full = Question(6)
+            assert question.variables <= (place(full, circuit, list(range(1, 7))), full.variables)[1]
+            rows = inputs[(inputs[:, 1] == bits[0]) & (inputs[:, 4] == bits[1])]
+            values = evaluate_plain(circuit, rows)
+            for row, value in list(zip(rows.tolist(), values.tolist(), strict=True))[::5]:
+                asked = Question(question.variables, [*question.constraints])
+                asked.require([(1, v + 1 if bit else -v - 1) for v, bit in enumerate(row)], 6)
+                found = np.array(ask(asked, 5).assignment)
+                assert [sum(w * found[v - 1] for w, v in terms) + c for terms, c in outputs] == value

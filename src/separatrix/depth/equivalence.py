@@ -117,31 +117,44 @@ def together(a: Circuit, b: Circuit) -> tuple[Question, list[Linear], list[Linea
 Known = dict[tuple[frozenset[tuple[int, int]], int], int]  # (literal, weight) pairs and threshold -> variable
 
 
-def place(question: Question, circuit: Circuit, inputs: list[int], known: Known | None = None) -> list[Linear]:
-    """Adds a circuit's gates to a question, with these literals as its inputs; returns its outputs as linear terms.
+def place(
+    question: Question, circuit: Circuit, inputs: list[int], known: Known | None = None,
+    fixed: dict[int, int] | None = None,
+) -> list[Linear]:  # fmt: skip
+    """Adds a circuit's gates to a question, with these variables as its inputs; returns its outputs as linear terms.
 
-    known: gates that are there already; a gate on the same literals with the same weights and threshold is not added.
+    known: gates that are there already; a gate on the same variables with the same weights and threshold is not added.
+    fixed: values of variables (which the caller requires elsewhere); gates that follow from them are not added either.
     """
-    literal = list(inputs)
-    table = rows(circuit)
-    known = {} if known is None else known
+    variable: list[int | bool] = [bool(fixed[v]) if fixed and v in fixed else v for v in inputs]
+    known, table = {} if known is None else known, rows(circuit)
+
+    def reduced(form: int, offset: int = 0) -> tuple[dict[int, int], int]:
+        """Weights by variable, and the constant."""
+        weights: dict[int, int] = {}
+        for wire, w in zip(*table[form], strict=True):
+            at = variable[wire]
+            if at is True:
+                offset += w
+            elif at is not False:
+                weights[at] = weights.get(at, 0) + w
+        return {v: w for v, w in weights.items() if w}, offset
+
     for _, form, threshold in gates(circuit):
-        key = frozenset((literal[wire], w) for wire, w in zip(*table[form], strict=True)), threshold
-        if key in known:
-            literal.append(known[key])
+        weights, constant = reduced(form)
+        need = threshold - constant
+        if need <= sum(min(w, 0) for w in weights.values()) or need > sum(max(w, 0) for w in weights.values()):
+            variable.append(need <= sum(min(w, 0) for w in weights.values()))
             continue
-        head = known[key] = question.fresh()
-        literal.append(head)
-        for terms, bound in reified(len(literal), positive(table[form]), threshold):
-            question.require([(w, _sign(v, literal[abs(v) - 1])) for w, v in terms], bound)
-    return [
-        ([(w, literal[wire]) for wire, w in zip(*table[form], strict=True)], offset)
-        for form, offset in outputs(circuit)
-    ]
-
-
-def _sign(literal: int, variable: int) -> int:
-    return variable if literal > 0 else -variable
+        key = frozenset(weights.items()), need
+        if key not in known:
+            known[key] = question.fresh()
+            row = positive((tuple(v - 1 for v in weights), tuple(weights.values())))
+            for terms, bound in reified(known[key], row, need):
+                question.require(terms, bound)
+        variable.append(known[key])
+    results = [reduced(form, offset) for form, offset in outputs(circuit)]
+    return [([(w, v) for v, w in weights.items()], constant) for weights, constant in results]
 
 
 def difference_terms(p: Linear, q: Linear) -> Linear:

@@ -21,12 +21,23 @@ MOST_CELLS = 256  # of one question
 
 
 class Lanes:
-    """A circuit in a question, with the bits of its tokens: variable 1 + position * bits + k."""
+    """A circuit in a question, with the bits of its tokens: variable 1 + position * bits + k.
 
-    def __init__(self, circuit: Circuit, domain: Sequence, symbol_bits: int, queries: int) -> None:
+    Every position holds a symbol of its alphabet; bits that all of them share are put into the circuit beforehand.
+    """
+
+    def __init__(
+        self, circuit: Circuit, domain: Sequence, alphabets: list[np.ndarray], symbol_bits: int, queries: int
+    ) -> None:
         self.question = Question(circuit.inputs)
         self.domain, self.bits = domain, symbol_bits
-        logits = place(self.question, circuit, list(range(1, circuit.inputs + 1)))
+        fixed = {}
+        for j, alphabet in enumerate(alphabets):
+            self.forces(j, alphabet)
+            for k in range(symbol_bits):
+                if len(values := np.unique(alphabet >> k & 1)) == 1:
+                    fixed[1 + j * symbol_bits + k] = int(values[0])
+        logits = place(self.question, circuit, list(range(1, circuit.inputs + 1)), fixed=fixed)
         size = len(logits) // queries
         self.logits: list[list[Linear]] = [logits[q * size : (q + 1) * size] for q in range(queries)]
         self._known: dict[tuple[int, int], int] = {}
@@ -139,13 +150,12 @@ def _group(
     """Some of the cells of one group."""
     if group.labels is None or not isinstance(group.token, int | np.integer):
         raise UnknownError("only cells of labels over symbols are put to the solver")
-    lanes = Lanes(circuit, domain, bits, queries)
     alphabets = [np.asarray(a) for a in (group.background or domain.alphabets)]
     cells = [dict(zip(group.positions[c].tolist(), group.symbols[c].tolist(), strict=True)) for c in chosen.tolist()]
     alphabets[group.query] = np.array([int(group.token)])
-    for j, alphabet in enumerate(alphabets):
-        loose = [cell[j] for cell in cells if j in cell]
-        lanes.forces(j, np.union1d(alphabet, np.array(loose, dtype=np.int64)))
+    loose = [np.array([cell[j] for cell in cells if j in cell], dtype=np.int64) for j in range(domain.positions)]
+    reach = [np.union1d(alphabet, more) for alphabet, more in zip(alphabets, loose, strict=True)]
+    lanes = Lanes(circuit, domain, reach, bits, queries)
     wrong = {label: lanes.errs(column, label) for label in np.unique(group.labels[chosen]).tolist()}
     picks = []
     for c, cell in zip(chosen.tolist(), cells, strict=True):
@@ -156,8 +166,6 @@ def _group(
         lanes.question.implies(pick, [(1, wrong[int(group.labels[c])])], 1)
         picks.append((1, pick))
     lanes.question.require(picks, 1)
-    reach = [np.union1d(a, np.array([cell[j] for cell in cells if j in cell], dtype=np.int64))
-             for j, a in enumerate(alphabets)]  # fmt: skip
     lanes.obeys(group.constraint, reach)
     lanes.obeys(domain.constraint, reach)
     return lanes.question
@@ -165,10 +173,8 @@ def _group(
 
 def _equality(task: Equality, n: int, circuit: Circuit, bits: int) -> Question:
     """Equal halves, spelled out: differ_i iff some bit differs; the label is 1 iff no differ_i."""
-    lanes = Lanes(circuit, task.domain(n), bits, 1)
+    lanes = Lanes(circuit, task.domain(n), [np.arange(task.symbols)] * n, bits, 1)
     ask, half = lanes.question, n // 2
-    for j in range(n):
-        lanes.forces(j, np.arange(task.symbols))
     differ = []
     for i in range(half):
         for k in range(bits):
