@@ -35,7 +35,7 @@ def built() -> Iterator[Iterator[Row]]:
         for n in (8, 16, 24, 32, 48, 64, 96)
     )
     yield (
-        ("equality", n, equality, equality_by_codes(equality, n), "bits:5.2,weights:2,scores:4.0,exp:10")
+        ("equality", n, equality, equality_by_codes(equality, n), "bits:5.2,weights:2,scores:4.0,exp:8")
         for n in (8, 16, 20, 24, 28, 32, 36, 40, 48)
     )
 

@@ -31,12 +31,9 @@ class Lanes:
     ) -> None:
         self.question = Question(circuit.inputs)
         self.domain, self.bits = domain, symbol_bits
-        fixed = {}
+        fixed: dict[int, int] = {}
         for j, alphabet in enumerate(alphabets):
-            self.forces(j, alphabet)
-            for k in range(symbol_bits):
-                if len(values := np.unique(alphabet >> k & 1)) == 1:
-                    fixed[1 + j * symbol_bits + k] = int(values[0])
+            fixed |= self.forces(j, alphabet)
         logits = place(self.question, circuit, list(range(1, circuit.inputs + 1)), fixed=fixed)
         size = len(logits) // queries
         self.logits: list[list[Linear]] = [logits[q * size : (q + 1) * size] for q in range(queries)]
@@ -57,16 +54,20 @@ class Lanes:
             self._known[position, symbol] = head
         return self._known[position, symbol]
 
-    def forces(self, position: int, symbols: np.ndarray) -> None:
-        """The position holds one of the symbols."""
-        allowed = set(symbols.tolist())
-        if len(allowed) == 1:
-            for literal in self.matches(position, next(iter(allowed))):
-                self.question.require([(1, literal)], 1)
-            return
-        for code in range(2**self.bits):
-            if code not in allowed:
-                self.question.require([(1, -x) for x in self.matches(position, code)], 1)
+    def forces(self, position: int, symbols: np.ndarray) -> dict[int, int]:
+        """The position holds one of the symbols; returns the variables that this fixes, with their values."""
+        first, fixed = 1 + position * self.bits, {}
+        for k in range(self.bits):
+            values = np.unique(symbols >> k & 1)
+            if len(values) == 1:
+                fixed[first + k] = int(values[0])
+                self.question.require([(1, first + k if values[0] else -(first + k))], 1)
+        codes = np.arange(2**self.bits)
+        for variable, value in fixed.items():
+            codes = codes[codes >> (variable - first) & 1 == value]
+        for code in np.setdiff1d(codes, symbols).tolist():
+            self.question.require([(1, -x) for x in self.matches(position, code)], 1)
+        return fixed
 
     def errs(self, query: int, label: int) -> int:
         """A variable that implies that some rival's logit is at least the label's."""

@@ -108,7 +108,10 @@ def _exact(question: Question, seconds: float, proof: Path | None) -> tuple[Any,
     for terms, bound in question.constraints:
         shift = sum(w for w, v in terms if v < 0)  # w (1 - x) = w - w x
         solver.addConstraint([(w if v > 0 else -w, names[abs(v) - 1]) for w, v in terms], True, bound - shift)
-    said = solver.runFull(False, max(seconds, 0.01))
+    try:
+        said = solver.runFull(False, max(seconds, 0.01))
+    except RuntimeError as error:  # what Exact makes of an interrupt
+        raise KeyboardInterrupt from error
     if said == "UNSAT":
         return "unsat", ()
     if solver.hasSolution():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from separatrix.depth.circuit import Circuit
@@ -32,6 +33,7 @@ class Positive:
         return self.constant + sum(self.weights)
 
 
+@lru_cache(maxsize=4)
 def rows(circuit: Circuit) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """(wires, weights) of every form, without parts, as Python ints."""
     flat = circuit.flat()
