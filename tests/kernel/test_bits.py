@@ -228,6 +228,23 @@ def test_what_does_not_fit_is_undecided_or_refused() -> None:
     arch = Arch(2, Linear(1, 3), (Attention(1, 1, 1),), Readout(2))
     with pytest.raises(UnknownError):
         integer_net(arch, {}, 3, spec)
+    right = lookup_by_codes(IndexLookup(2), 3)
+    good = Semantics.parse(GOOD).bits
+    assert good is not None and integer_net(right.arch, right.tensors, 4, good)
+    strange: list[Any] = [
+        {"weights": "average-hard"},
+        {"mask": "strict"},
+        {"norm": "layer"},
+        {"kind": "linear-attention"},
+    ]
+    for change in strange:  # values that later versions may know: refused, never ignored
+        layer = dataclasses.replace(right.arch.layers[0], **change)
+        with pytest.raises(UnknownError, match="none other"):
+            integer_net(dataclasses.replace(right.arch, layers=(layer,)), right.tensors, 4, good)
+    for change in ({"activation": "gelu"}, {"norm": "layer"}):
+        layer = dataclasses.replace(FeedForward(3), **change)  # pyright: ignore
+        with pytest.raises(UnknownError, match="none other"):
+            integer_net(dataclasses.replace(right.arch, layers=(layer,)), right.tensors, 4, good)
 
 
 @dataclasses.dataclass(frozen=True)

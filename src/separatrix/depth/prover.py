@@ -92,6 +92,8 @@ def _decide(
         inputs = bits.size_of(domain)
         if domain.vocabulary > getattr(model.arch.first, "vocabulary", 0):
             raise UnknownError("the model does not know every token of the task")
+        if (model.arch.readout.decision, model.arch.readout.outputs) != ("argmax", task.outputs().k):  # pyright: ignore
+            raise UnknownError("the model's read-out does not fit the task")
         network = quantised(model.arch, model.tensors, domain.positions, task.queries(n), semantics.bits)
     except UnknownError as error:
         return Outcome("unknown", None, str(error))

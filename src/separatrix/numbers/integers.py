@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, Table
 from separatrix.core.errors import InputError, UnknownError
 from separatrix.core.semantics import BitsSpec
 
@@ -75,8 +75,10 @@ def integer_net(arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, s
 
     UnknownError for first maps other than token tables, and where sums would leave 2^53.
     """
-    if not isinstance(arch.first, Table):
+    if type(arch) is not Arch or type(arch.first) is not Table or arch.first.kind != "table":
         raise UnknownError("bits: semantics is for models that start from a token table")
+    if not all(map(is_known, arch.layers)):
+        raise UnknownError("bits: semantics is for softmax attention and ReLU layers without norms, none other")
     if arch.first.positions and positions > arch.first.positions:
         raise UnknownError("the input is longer than the model's table of positions")
     if positions * tensors["embed.token"].size > MOST_ENTRIES:
@@ -102,6 +104,17 @@ def integer_net(arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, s
     )  # fmt: skip
     _require_exact(net, positions + arch.blank)
     return net
+
+
+def is_known(layer: object) -> bool:
+    """Whether the layer is one that the module's text describes, in every field; what is not known is refused."""
+    if type(layer) is Attention:
+        sizes = layer.heads, layer.key_width, layer.value_width
+        plain = Attention(*sizes, mask=layer.mask, scale=layer.scale, residual=layer.residual)
+        return layer == plain and layer.mask in ("none", "causal") and layer.weights == "softmax"
+    if type(layer) is FeedForward:
+        return layer == FeedForward(layer.hidden, residual=layer.residual) and layer.activation == "relu"
+    return False
 
 
 def _attention(layer: Attention, part: dict[str, np.ndarray], width: int, spec: BitsSpec) -> IntegerAttention:
