@@ -35,6 +35,9 @@ DISTRIBUTIONS = {
     "prefix-sums": ("uniform", "corners"),
     "majority": ("uniform", "counts", "close"),
     "dyck": ("uniform", "balanced"),
+    "boolean-formula": ("uniform", "complete", "comb", "words", "broken"),
+    "arithmetic-formula": ("uniform", "complete", "comb", "words", "broken"),
+    "word-problem": ("uniform", "balanced"),
 }
 
 

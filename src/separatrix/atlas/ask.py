@@ -18,6 +18,7 @@ from separatrix.core.guarantee import Guarantee
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.size import Size
 from separatrix.core.task import Task
+from separatrix.depth.classes import notes as placement_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Answer:
         nearest: name and size of the smallest known witness, fitting or not.
         floors: every lower bound of the family.
         gap: factor between the nearest witness and the nearest bound in `cut` bits, where both are known.
+        complexity: the class that the task is in as n grows, and what follows for the family; no part of the verdict.
     """
 
     verdict: Literal["can", "cannot", "unknown"]
@@ -43,6 +45,7 @@ class Answer:
     gap: float | None
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    complexity: tuple[str, ...] = field(default=())
 
     def certificates(self) -> list[str]:
         """Paths of the certificates that carry the verdict, then of the other bounds."""
@@ -68,6 +71,7 @@ class Answer:
             "gap": self.gap,
             "certificates": self.certificates(),
             "notes": list(self.notes),
+            "complexity": list(self.complexity),
             "seconds": self.seconds,
         }
 
@@ -118,8 +122,9 @@ def ask(
     best = max((floor.bits for floor in floors if floor.vacuous is None and floor.measure != "width"), default=None)
     gap = cut / best if cut and best else None
     return Answer(
-        verdict, task.name, n, arch, proof, nearest, tuple(floors), gap, time.perf_counter() - start, tuple(notes)
-    )
+        verdict, task.name, n, arch, proof, nearest, tuple(floors), gap, time.perf_counter() - start, tuple(notes),
+        placement_notes(task, arch),
+    )  # fmt: skip
 
 
 def _witnesses(task: Task, n: int, arch: str) -> tuple[list[tuple[Witness, Size]], list[str]]:

@@ -76,5 +76,6 @@ def describe(answer: Answer) -> list[str]:
     if answer.gap is not None:
         text.append(f"  nearest witness / nearest bound: a factor of {answer.gap:,.3g} in bits that cross the cut")
     text += [f"  note: {note}" for note in answer.notes]
+    text += [f"  {line}" for line in answer.complexity]
     text += [f"  certificate: {path}" for path in answer.certificates()]
     return [*text, f"  {answer.seconds:.2f} s"]

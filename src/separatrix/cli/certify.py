@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from separatrix.verify.provers.survey import Survey
 
 WORST = 5  # cells that are shown
-EXIT = {"proved": 0, "refuted": 1, "unknown": 3}
+CIRCUIT_SECONDS = 300.0  # of --method circuit, where --time does not say
+EXIT = {"proved": 0, "checked": 0, "refuted": 1, "unknown": 3}
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
         model: Annotated[Path, typer.Argument(help="Model folder: model.safetensors and config.json.")],
         task: Annotated[str, typer.Option(help="Task that the model should compute.")],
         n: N,
-        semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24, float:24,tree")] = "real",
+        semantics: Annotated[str, typer.Option(help="real, fp32, bf16, fp16, float:24[,tree], bits:8.4")] = "real",
         method: Annotated[str, typer.Option(help="auto, or a prover of `separatrix list provers`.")] = "auto",
         least_precision: Annotated[
             bool, typer.Option("--least-precision", help="Find the least p that certifies under float:p[,tree].")
@@ -46,29 +47,36 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Prove the model right on every input, or find an input on which it errs.
 
-        Exit code 0 proved, 1 refuted, 3 unknown. The certificate goes beside the model (or to -o, with a copy of it).
+        Exit code 0 proved (or checked: right on every input, on a solver's word), 1 refuted, 3 unknown.
+        The certificate goes beside the model (or to -o, with a copy of it).
         Cells of one-layer models are decided one by one: how many are proved, refuted and undecided, and the worst of
         them. Until all are decided, partial results lie beside the model (or in -o), for --resume.
         With --least-precision the certificate is about the least p; sums are in any order unless the semantics say
         `,tree` (as in --semantics float:24,tree), whose bits are not read.
         """
         from separatrix.atlas.cost import certify_seconds
+        from separatrix.core.errors import InputError
         from separatrix.core.semantics import Semantics
+        from separatrix.depth import prover as circuits  # registers `circuit`
         from separatrix.models import Model
         from separatrix.verify import provers
         from separatrix.verify.provers.precision import least_precision as least
 
         problem = read_task(task, settings, context.args)
         arithmetic = Semantics.parse(semantics)
+        if arithmetic.bits is not None and (least_precision or dry_run):
+            raise InputError(f"{arithmetic}: --least-precision and --dry-run are about real numbers and floats")
+        if seconds is not None and not seconds > 0:
+            raise InputError(f"--time {seconds}: take a positive number of seconds")
         loaded = Model.load(model)
         problem.domain(n)
         if dry_run:
-            seconds = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
-            seconds *= 7 if least_precision else 1  # 53 bits, then a bisection of 52 numbers
+            guess = certify_seconds(loaded.size(problem.domain(n).positions), problem, n)
+            guess *= 7 if least_precision else 1  # 53 bits, then a bisection of 52 numbers
             if as_json:
-                print_json({"seconds": seconds})
+                print_json({"seconds": guess})
             else:
-                lines([f"certify {model}: about {seconds:.3g} s"])
+                lines([f"certify {model}: about {guess:.3g} s"])
             return
         with telling(as_json) as progress:
             progress(f"certifying {model.name or model}")
@@ -80,10 +88,11 @@ def register(app: typer.Typer) -> None:
                 name = f"-float{bits}" + "-tree" * tree
                 survey = None
             else:
-                made = provers.examine(
-                    loaded, problem, n, arithmetic, method, seconds=seconds, workers=workers,
-                    partial=out or model, resume=resume, progress=progress,
-                )  # fmt: skip
+                with circuits.time_limit(CIRCUIT_SECONDS if seconds is None else seconds):
+                    made = provers.examine(
+                        loaded, problem, n, arithmetic, method, seconds=seconds, workers=workers,
+                        partial=out or model, resume=resume, progress=progress,
+                    )  # fmt: skip
                 outcome, survey = made.outcome, made.survey
         path = None
         if outcome.certificate is not None:

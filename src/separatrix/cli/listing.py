@@ -8,7 +8,7 @@ import typer
 
 from separatrix.cli.options import Json, print_json
 
-KINDS = ("tasks", "archs", "witnesses", "provers", "refuters", "bounds")
+KINDS = ("tasks", "archs", "witnesses", "provers", "refuters", "bounds", "classes", "depths")
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command(name="list")
     def listing(
-        kind: Annotated[str, typer.Argument(help="tasks, archs, witnesses, provers, refuters or bounds.")],
+        kind: Annotated[str, typer.Argument(help=", ".join(KINDS))],
         as_json: Json = False,
     ) -> None:
-        """List tasks, architectures, witnesses, provers, refuters or bounds with their sources."""
+        """List what there is, with sources: tasks, witnesses, provers, refuters, bounds, complexity classes, depths."""
         from separatrix.core.errors import InputError
 
         if kind not in KINDS:
@@ -72,9 +72,18 @@ def _rows(kind: str) -> list[dict[str, Any]]:
 
         return [{"name": name, "gloss": " ".join((r.__doc__ or "").split())} for name, r in refuters.items()]
     if kind == "provers":
+        import separatrix.depth.prover  # noqa: F401  (registers the prover `circuit`)
         from separatrix.verify.provers import registry as provers
 
         return [{"name": name, "gloss": " ".join((p.__doc__ or "").split())} for name, p in provers.items()]
+    if kind == "classes":
+        from separatrix.depth.classes import TABLE
+
+        return [row.to_json() for row in TABLE]
+    if kind == "depths":
+        from separatrix.depth.algebra import rows
+
+        return rows()
     from separatrix.cannot import registry as bounds
 
     return [

@@ -1,4 +1,4 @@
-"""In which arithmetic a model is evaluated: exact reals, or floating point of a stated kind in any order."""
+"""In which arithmetic a model is evaluated: exact reals, floating point of a stated kind in any order, or integers."""
 
 from __future__ import annotations
 
@@ -75,8 +75,46 @@ NAMED = {
 
 
 @dataclass(frozen=True, slots=True)
+class BitsSpec:
+    """The quantised model: fixed point, one rounding where `numbers.integers` says so, every output bit defined.
+
+    Attributes:
+        bits, fraction: the numbers of the stream are m / 2^fraction, m a signed integer of so many bits, saturating.
+        weights: fraction bits of every weight.
+        score_bits, score_fraction: scores are rounded to codes c / 2^score_fraction of so many bits, saturating.
+        exp_bits: the greatest entry of the exponential's table is 2^exp_bits, the least 1.
+    """
+
+    bits: int
+    fraction: int
+    weights: int
+    score_bits: int
+    score_fraction: int
+    exp_bits: int
+
+    def __post_init__(self) -> None:
+        limits = {"bits": (2, 12), "fraction": (0, 24), "weights": (0, 24), "score_bits": (1, 12),
+                  "score_fraction": (0, 12), "exp_bits": (0, 30)}  # fmt: skip
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"semantics bits: {name} = {getattr(self, name)}; take {low} to {high}")
+
+    @classmethod
+    def parse(cls, text: str) -> BitsSpec:
+        """Reads `bits:B.F` with `,weights:G`, `,scores:S.C`, `,exp:T` in this order; they default to F, 6.1 and 10."""
+        match = re.fullmatch(r"bits:(\d+)\.(\d+)(?:,weights:(\d+))?(?:,scores:(\d+)\.(\d+))?(?:,exp:(\d+))?", text)
+        if match is None or any(len(part or "") > 3 for part in match.groups()):
+            raise InputError(f"semantics {text!r}: say bits:B.F, and if need be ,weights:G ,scores:S.C ,exp:T after it")
+        bits, fraction, weights, score_bits, score_fraction, exp_bits = match.groups()
+        return cls(
+            int(bits), int(fraction), int(weights or fraction), int(score_bits or 6), int(score_fraction or 1),
+            int(exp_bits or 10),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Semantics:
-    """`real` (stored weights exact, softmax exact) or one floating-point spec.
+    """`real` (stored weights exact, softmax exact), one floating-point spec, or the integers of a quantised model.
 
     >>> Semantics.parse("float:24,tree").spec.tree
     True
@@ -84,15 +122,20 @@ class Semantics:
 
     text: str
     spec: FloatSpec | None
+    bits: BitsSpec | None = None
 
     @classmethod
     def parse(cls, text: str) -> Semantics:
-        """Reads `real`, `fp32`, `bf16`, `fp16`, `fp64`, `float:20`, each float also with `,tree`; raises InputError.
+        """Reads `real`, `fp32`, `bf16`, `fp16`, `fp64`, `float:20`, each float also with `,tree`; `bits:8.4`.
+
+        Raises InputError for anything else.
 
         float:B has B significand bits and the exponent range of fp32, so that float:24 is fp32 and float:8 is bf16.
         """
         if text == "real":
             return cls(text, None)
+        if text.startswith("bits:"):
+            return cls(text, None, BitsSpec.parse(text))
         name, comma, order = text.partition(",")
         if comma and order != "tree":
             raise InputError(f"semantics {text!r}: after the comma only `tree` is known")
@@ -101,7 +144,7 @@ class Semantics:
         elif match := re.fullmatch(r"float:([0-9]{1,3})", name):
             base = FloatSpec(int(match[1]), NAMED["fp32"].least_exponent, NAMED["fp32"].greatest_exponent)
         else:
-            raise InputError(f"semantics {text!r} is none of real, {', '.join(NAMED)}, float:BITS")
+            raise InputError(f"semantics {text!r} is none of real, {', '.join(NAMED)}, float:BITS, bits:B.F")
         spec = FloatSpec(base.bits, base.least_exponent, base.greatest_exponent, base.exp_error, order == "tree")
         return cls(text, spec)
 

@@ -29,6 +29,7 @@ MOST_INPUTS = 2**16
 NO_BALLS = (
     *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank"),
     *("boxes", "decoding", "reading"),
+    *("bits-exhaustive", "bits-counterexample", "bits-solver"),
 )
 
 

@@ -1,8 +1,9 @@
 """The judge: dispatches a certificate to its checker and says in a sentence what was accepted.
 
-Only this module turns a claim into `proved` (or, for a kind that draws a fresh sample, `statistical`). It reads nothing
-of a certificate but its claim and evidence, rebuilds everything else from the task's definition and the model's
-weights, and never executes anything beside a certificate.
+Only this module turns a claim into `proved` (or `statistical`, for a kind that draws a fresh sample; or `checked`,
+where a kind names a link that it does not re-derive). It reads nothing of a certificate but its claim and evidence,
+rebuilds everything else from the task's definition and the model's weights, and never executes anything beside a
+certificate.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from separatrix.core.certificate import Certificate, read_model_files
 from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError
-from separatrix.core.guarantee import PROVED, Guarantee, statistical
+from separatrix.core.guarantee import CHECKED, PROVED, Guarantee, statistical
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    bits,
     boxes,
     communication,
     contract,
@@ -44,22 +46,31 @@ from separatrix.kernel import (
 from separatrix.kernel.case import Case, Progress, silent
 from separatrix.tasks import make_task
 
+TRUSTED = ("kernel", "core", "the task's file")
+WITH_ARB = (*TRUSTED, arb.NAME)
+SOLVED = (*TRUSTED, "separatrix.depth (the compiled circuit)", "the solver that the evidence names")
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A certificate kind: what it states, its checker (which returns the claim in a sentence, or raises).
 
-    delta: for a statistical kind, reads the failure probability from the evidence's field of that name.
+    floats: about floating point, too. bits: about quantised models, and nothing else. delta: for a statistical kind,
+    reads the failure probability from the evidence's field of that name. worth: `checked` where a link of the chain is
+    not re-derived here; `trusted` then names it.
     """
 
     statement: str
     check: Callable[[Case], str]
     floats: bool = False
+    bits: bool = False
     delta: Callable[[str], float] | None = None
+    worth: Guarantee = PROVED
+    trusted: tuple[str, ...] = TRUSTED
 
     def guarantee(self, evidence: Mapping[str, object]) -> Guarantee:
         """What an accepted certificate of this kind is worth."""
-        return PROVED if self.delta is None else statistical(self.delta(str(evidence.get("delta"))))
+        return self.worth if self.delta is None else statistical(self.delta(str(evidence.get("delta"))))
 
 
 KINDS: dict[str, Kind] = {
@@ -83,9 +94,10 @@ KINDS: dict[str, Kind] = {
     "boxes": Kind("needs", boxes.check),
     "decoding": Kind("needs", decoding.check, delta=decoding.delta_of),
     "reading": Kind("needs", reading.check),
+    "bits-exhaustive": Kind("correct", bits.check_exhaustive, bits=True),
+    "bits-counterexample": Kind("incorrect", bits.check_counterexample, bits=True),
+    "bits-solver": Kind("correct", bits.check_solver, bits=True, worth=CHECKED, trusted=SOLVED),
 }
-TRUSTED = ("kernel", "core", "the task's file")
-WITH_ARB = (*TRUSTED, arb.NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +149,15 @@ def judge(
     start = time.perf_counter()
     try:
         sentence, slow = _check(certificate, arch, tensors, progress, engine)
-        guarantee = KINDS[certificate.kind].guarantee(certificate.evidence)
+        kind = KINDS[certificate.kind]
+        guarantee = kind.guarantee(certificate.evidence)
         if certificate.guarantee != guarantee:
             raise RejectedError(f"the certificate claims {certificate.guarantee}; this kind is {guarantee}")
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
     except MemoryError:
         return Verdict(False, "more memory is needed than there is", None, (), 3, time.perf_counter() - start)
-    trusted = WITH_ARB if slow else TRUSTED
+    trusted = (*kind.trusted, arb.NAME) if slow else kind.trusted
     return Verdict(True, sentence, guarantee, trusted, 0, time.perf_counter() - start)
 
 
@@ -161,16 +174,19 @@ def _check(
         raise InputError("the claim must give every parameter of the task")
     if certificate.task_sha256 != task.source_sha256():
         raise RejectedError(f"task {claim.task} is not defined as when the certificate was written")
-    if certificate.trusted not in (TRUSTED, WITH_ARB):
-        raise RejectedError(f"trusted must read {', '.join(TRUSTED)}, and {arb.NAME} where it is needed")
     if certificate.kind not in KINDS:
         raise InputError(f"certificate kind {certificate.kind!r} is not known; known: {', '.join(KINDS)}")
     kind = KINDS[certificate.kind]
+    with_arb = (*kind.trusted, arb.NAME)
+    if certificate.trusted not in (kind.trusted, with_arb):
+        raise RejectedError(f"trusted must read {', '.join(kind.trusted)}, and {arb.NAME} where it is needed")
     if claim.statement != kind.statement:
         raise RejectedError(f"a {certificate.kind} certificate claims {kind.statement!r}, not {claim.statement!r}")
     semantics = Semantics.parse(claim.semantics)
     if semantics.spec is not None and not kind.floats:
         raise RejectedError(f"{certificate.kind} certificates are about real arithmetic, not {semantics}")
+    if kind.bits != (semantics.bits is not None):
+        raise RejectedError(f"{certificate.kind} certificates are {'' if kind.bits else 'not '}about bits: semantics")
     if kind.statement == "needs":
         if certificate.model is not None or not (claim.arch and claim.measure and claim.bound):
             raise InputError("a bound names a family, a measure and a number of bits, and no model")
@@ -183,4 +199,4 @@ def _check(
     case = Case(
         task, claim.n, claim, semantics, certificate.evidence, certificate.arrays, arch, tensors or {}, progress
     )
-    return arb.derive(engine, certificate.kind, kind.check, case, certificate.trusted == WITH_ARB)
+    return arb.derive(engine, certificate.kind, kind.check, case, certificate.trusted == with_arb)

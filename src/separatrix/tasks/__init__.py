@@ -16,6 +16,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
+    formula_value,  # noqa: F401
     index_lookup,  # noqa: F401
     inner_product,  # noqa: F401
     k_hop,  # noqa: F401
@@ -31,4 +32,5 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     prefix_sums,  # noqa: F401
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
+    word_problem,  # noqa: F401
 )

@@ -52,7 +52,7 @@ def examine(
     """
     start = time.perf_counter()
     heads = len(model.tensors.get("layers.0.query", ()))
-    by_cell = not unsuited(model, task, n) and method in ("auto", "heads", "separable")
+    by_cell = semantics.bits is None and not unsuited(model, task, n) and method in ("auto", "heads", "separable")
     if not by_cell or heads == 1 or method == "separable":
         with within(seconds):
             outcome = certify(model, task, n, semantics, method, progress)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.errors import InputError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.registry import Registry
 from separatrix.core.semantics import REAL, Semantics
@@ -27,7 +28,8 @@ class Outcome:
     """The verdict on a model, always the kernel's.
 
     Attributes:
-        verdict: `proved` right on every input, `refuted` by an input, or `unknown`.
+        verdict: `proved` right on every input, `refuted` by an input, `checked` (right on every input but for a weak
+            link that the certificate names: a solver's word), or `unknown`.
         certificate: what the kernel accepted; None when unknown.
         sentence: the kernel's sentence, or why nothing was decided.
         counterexample: (positions,) tokens on which the model errs, with the query, when refuted.
@@ -35,7 +37,7 @@ class Outcome:
         worst_error: for real answers, what the kernel found of the greatest error over the domain.
     """
 
-    verdict: Literal["proved", "refuted", "unknown"]
+    verdict: Literal["proved", "refuted", "checked", "unknown"]
     certificate: Certificate | None
     sentence: str
     counterexample: tuple[np.ndarray, int] | None = None
@@ -75,7 +77,10 @@ def certify(
     """
     start = time.perf_counter()
     task.domain(n)
-    methods = sorted(registry, key="exhaustive".__eq__) if method == "auto" else [method]
+    if semantics.bits is not None and method not in ("auto", "circuit"):
+        raise InputError(f"{semantics} is decided by --method circuit, not by {method}")
+    every = ["circuit"] if semantics.bits is not None else sorted(registry, key="exhaustive".__eq__)
+    methods = every if method == "auto" else [method]
     provers = [registry.get(name) for name in methods]
     reasons = []
     for name, prover in zip(methods, provers, strict=True):
