@@ -48,11 +48,12 @@ def witness(
     size: Callable[..., Size],
     method: str = "separable",
     growth: str = "",
+    arch: str = "transformer",
 ):
     """Decorator of a builder (task, n) -> Model that registers it as a witness."""
 
     def enter(build: Callable[..., Model]) -> Callable[..., Model]:
-        registry.register(name)(Witness(name, task, "transformer", source, formula, build, size, method, growth))
+        registry.register(name)(Witness(name, task, arch, source, formula, build, size, method, growth))
         return build
 
     return enter

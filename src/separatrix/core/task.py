@@ -12,7 +12,7 @@ from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 
-from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
+from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence, TupleGroup
 from separatrix.core.errors import InputError
 
 
@@ -57,6 +57,13 @@ class Task(ABC):
         """Cells that cover the domain, for one scored position; None when no cells are known."""
         return None
 
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """The label that every input of a box has at `query`; None where it varies, or the task cannot tell.
+
+        box: per position the symbols that it may hold, increasing, each legal there. For tasks with too many cells.
+        """
+        return None
+
     def factors(self) -> dict[str, tuple[Task, Task]]:
         """Ways to compute the task in two steps, for models of two attention layers: name -> (inner, outer).
 
@@ -64,6 +71,10 @@ class Task(ABC):
         answer(x) = outer.answer(inner.answer(x)) for every input. Both have cells.
         """
         return {}
+
+    def tuples(self, n: int, query: int) -> Iterator[TupleGroup] | None:
+        """For tasks that ask whether some tuple of positions holds a hit: one group a token at `query`; else None."""
+        return None
 
     @abstractmethod
     def sample(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, Table
 from separatrix.core.errors import UnknownError
 
 Number = Any  # flint.arb; python-flint is imported inside functions, and in this file alone
@@ -108,6 +108,8 @@ class Net:
     def __init__(self, arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
         if not isinstance(arch.first, Table):
             raise UnknownError("the arb evaluation handles token tables only")
+        if not all(isinstance(layer, Attention | FeedForward) for layer in arch.layers):
+            raise UnknownError("the arb evaluation handles attention and feed-forward layers only")
         self.arch = arch
         self.tensors = tensors
         self.maps = {

@@ -32,6 +32,7 @@ from separatrix.kernel import (
     rank_bound,
     separable,
     swap_rows,
+    tuples,
 )
 from separatrix.kernel.case import Case, Progress, silent
 from separatrix.tasks import make_task
@@ -51,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "heads": Kind("correct", heads.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
+    "tuples": Kind("correct", tuples.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),
     "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from separatrix.core.arch import Attention
+from separatrix.core.arch import Attention, HigherOrder
 from separatrix.models.embed import embed, rationals
+from separatrix.models.higher_order import attend
 from separatrix.models.model import Model
 
 
@@ -56,6 +57,8 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
         values = _map("bjd,hdv->bhjv", x, tensors, f"layers.{i}.value")
         heads = np.einsum("bhqj,bhjv->bhqv", weights, values.astype(np.float64))
         out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
+    elif isinstance(layer, HigherOrder):
+        out = attend(layer, tensors, i, x.astype(np.float64), queries)
     else:
         hidden = kept @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
         out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, PointerSet
+from separatrix.core.arch import Arch, Attention, HigherOrder, PointerSet
 from separatrix.core.certificate import ModelReference
 from separatrix.core.errors import InputError
 from separatrix.core.files import (
@@ -58,14 +58,15 @@ class Model:
 
     def size(self, tokens: int, precision: Precision | None = None) -> Size:
         """The components of the size; `tokens` is the length of the input, without the model's own blank."""
-        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention)]
+        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder)]
+        tuples = any(isinstance(layer, HigherOrder) for layer in attention)  # nothing is known of what crosses a cut
         return Size(
             layers=len(attention),
             heads=max((layer.heads for layer in attention), default=0),
             width=self.arch.width,
             key_width=max((layer.key_width for layer in attention), default=0),
             value_width=max((layer.value_width for layer in attention), default=0),
-            tokens=tokens + self.arch.blank,
+            tokens=None if tuples else tokens + self.arch.blank,
             parameters=sum(tensor.size for tensor in self.tensors.values()),
             precision=precision,
         )
@@ -83,6 +84,6 @@ class Model:
 
 
 def _describe(layer: object) -> str:
-    if isinstance(layer, Attention):
+    if isinstance(layer, Attention | HigherOrder):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     return f"hidden width {layer.hidden}"  # pyright: ignore[reportAttributeAccessIssue]

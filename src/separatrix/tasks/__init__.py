@@ -13,10 +13,13 @@ def make_task(name: str, parameters: dict[str, object] | None = None) -> Task:
 
 from separatrix.tasks import (  # noqa: E402  (they register themselves)
     associative_recall,  # noqa: F401
+    disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
     index_lookup,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
+    match3,  # noqa: F401
+    nearest_neighbour,  # noqa: F401
     sparse_averaging,  # noqa: F401
 )

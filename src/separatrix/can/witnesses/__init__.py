@@ -5,6 +5,7 @@ from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
 from separatrix.can.witnesses import index_lookup_random as index_lookup_random
 from separatrix.can.witnesses import match2_circle as match2_circle
+from separatrix.can.witnesses import match3_third_order as match3_third_order
 from separatrix.can.witnesses import sparse_averaging_chirp as sparse_averaging_chirp
 from separatrix.can.witnesses import sparse_averaging_circle as sparse_averaging_circle
 from separatrix.can.witnesses import sparse_averaging_moment as sparse_averaging_moment
