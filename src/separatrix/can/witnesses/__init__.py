@@ -1,5 +1,6 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import disjointness_two_layer as disjointness_two_layer
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
