@@ -124,14 +124,14 @@ class Arch:
 
     def to_config(self) -> dict[str, Any]:
         """Every field, as JSON values; floats as hex strings."""
-        return _encode(self)
+        return encode(self)
 
     @classmethod
     def from_config(cls, config: object) -> Arch:
         """Inverse of `to_config`; refuses unknown, missing or ill-typed fields with InputError."""
         if isinstance(config, dict) and config.get("format") != FORMAT:
             raise InputError(f"config format {config.get('format')!r} is not known; this version reads {FORMAT}")
-        arch = _decode(cls, config, "config")
+        arch = decode(cls, config, "config")
         arch.check()
         return arch
 
@@ -184,22 +184,23 @@ class Residual:
         return next(slice(start, stop) for part, start, stop in self.parts if part == name)
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """A config as JSON values; floats as hex strings."""
     if dataclasses.is_dataclass(value):
-        return {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     return value.hex() if isinstance(value, float) else value
 
 
-def _decode(kind: Any, value: Any, where: str) -> Any:
+def decode(kind: Any, value: Any, where: str) -> Any:
     """Reads `value` as the annotated type `kind`; every mismatch is an InputError that names the place."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         name = value.get("kind") if isinstance(value, dict) else None
         for option in get_args(kind):
             if isinstance(name, str) and get_type_hints(option)["kind"] == Literal[name]:
-                return _decode(option, value, where)
+                return decode(option, value, where)
         raise InputError(f"{where}: kind {name!r} is not known")
     if origin is Literal:
         if value not in get_args(kind):
@@ -214,7 +215,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         if len(items) != len(value):
             raise InputError(f"{where}: {len(items)} entries are expected, {len(value)} found")
         return tuple(
-            _decode(item, entry, f"{where}[{i}]") for i, (item, entry) in enumerate(zip(items, value, strict=True))
+            decode(item, entry, f"{where}[{i}]") for i, (item, entry) in enumerate(zip(items, value, strict=True))
         )
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
@@ -222,7 +223,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         hints = get_type_hints(kind)
         if wrong := sorted(set(hints) ^ set(value)):
             raise InputError(f"{where}: fields {', '.join(map(repr, wrong))} are unknown or missing")
-        return kind(**{name: _decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+        return kind(**{name: decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
     if kind is float:
         try:
             return float.fromhex(value)

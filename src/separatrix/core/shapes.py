@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, HigherOrder, Linear, PointerSet, Table
+from separatrix.core.arch import Attention, HigherOrder, Linear, PointerSet, Table
 from separatrix.core.errors import InputError
+from separatrix.core.recurrent import AnyArch, Recurrent, recurrent_shapes
 
 DTYPES = ("float64", "float32", "int64")
 
 
-def tensor_shapes(arch: Arch) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
     """Name and shape of every stored tensor; weights act on row vectors from the right (x @ W)."""
+    if isinstance(arch, Recurrent):
+        return recurrent_shapes(arch)
     d, first = arch.width, arch.first
     shapes: dict[str, tuple[int, ...]] = {}
     match first:
@@ -49,7 +52,7 @@ def tensor_shapes(arch: Arch) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_tensors(arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
+def check_tensors(arch: AnyArch, tensors: Mapping[str, np.ndarray]) -> None:
     """Raises InputError unless `tensors` has exactly the tensors of `arch`, of a known dtype, all finite."""
     shapes = tensor_shapes(arch)
     if wrong := sorted(set(shapes) ^ set(tensors)):

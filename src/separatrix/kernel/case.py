@@ -10,7 +10,8 @@ import numpy as np
 
 from separatrix.core.arch import Arch
 from separatrix.core.certificate import Claim
-from separatrix.core.errors import InputError
+from separatrix.core.errors import InputError, UnknownError
+from separatrix.core.recurrent import AnyArch, Recurrent
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 
@@ -31,7 +32,7 @@ class Case:
     semantics: Semantics
     evidence: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
-    arch: Arch | None
+    arch: AnyArch | None
     tensors: Mapping[str, np.ndarray]
     progress: Progress = silent
 
@@ -42,10 +43,16 @@ class Case:
         return f"{self.task.name} (N = {self.n}{parameters})"
 
     def model(self) -> Arch:
-        """The architecture; InputError where there is none."""
+        """The transformer; InputError where there is no model, UnknownError where it is of another kind."""
         if self.arch is None:
             raise InputError("this certificate needs its model")
+        if not isinstance(self.arch, Arch):
+            raise UnknownError("this kind of certificate is about transformers; the model is recurrent")
         return self.arch
+
+    def recurrent(self) -> Recurrent | None:
+        """The architecture, where it is recurrent."""
+        return self.arch if isinstance(self.arch, Recurrent) else None
 
     def fields(self, **types: type) -> list[Any]:
         """The evidence's values, which must be exactly these fields of exactly these types."""

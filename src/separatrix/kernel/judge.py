@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch
 from separatrix.core.certificate import Certificate, read_model_files
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError
 from separatrix.core.guarantee import PROVED, Guarantee
+from separatrix.core.recurrent import AnyArch, read_config
 from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
@@ -94,14 +94,14 @@ def judge_file(path: Path, progress: Progress = silent, engine: arb.Engine = "fa
         if certificate.model is None:
             return judge(certificate, progress=progress, engine=engine)
         config, tensors = read_model_files(certificate.model, path.parent)
-        return judge(certificate, Arch.from_config(config), tensors, progress, engine)
+        return judge(certificate, read_config(config), tensors, progress, engine)
     except SeparatrixError as error:
         return Verdict(False, str(error), None, (), error.exit_code, time.perf_counter() - start)
 
 
 def judge(
     certificate: Certificate,
-    arch: Arch | None = None,
+    arch: AnyArch | None = None,
     tensors: Mapping[str, np.ndarray] | None = None,
     progress: Progress = silent,
     engine: arb.Engine = "fast",
@@ -126,7 +126,7 @@ def judge(
 
 def _check(
     certificate: Certificate,
-    arch: Arch | None,
+    arch: AnyArch | None,
     tensors: Mapping[str, np.ndarray] | None,
     progress: Progress,
     engine: arb.Engine,

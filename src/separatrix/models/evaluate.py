@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from separatrix.core.arch import Attention, HigherOrder
+from separatrix.core.recurrent import Recurrent
 from separatrix.models.embed import embed, rationals
 from separatrix.models.higher_order import attend
 from separatrix.models.model import Model
+from separatrix.models.recurrent import Runner
 
 
 def evaluate(
@@ -28,6 +30,9 @@ def evaluate(
     Returns:
         (batch, queries, outputs) float64.
     """
+    if isinstance(model.arch, Recurrent):
+        runner = Runner(model)
+        return runner.outputs(runner.start(len(tokens)), tokens, queries=queries)
     x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
     length = np.shape(tokens)[1]
     wanted = np.arange(length) if queries is None else np.asarray(queries)
@@ -42,8 +47,8 @@ def evaluate(
 
 def attention_weights(model: Model, tokens: np.ndarray, reals: np.ndarray | None, query: int) -> np.ndarray:
     """(batch, heads, positions) weights of the first layer at one query."""
-    x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
-    layer = model.arch.layers[0]
+    x = embed(model.transformer, model.tensors, np.asarray(tokens), reals)
+    layer = model.transformer.layers[0]
     assert isinstance(layer, Attention), "the first layer is no attention layer"
     scores = _scores(model, 0, layer, x, np.array([query]))[:, :, 0]
     return _softmax(scores)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, HigherOrder, PointerSet
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, PointerSet
 from separatrix.core.certificate import ModelReference
 from separatrix.core.errors import InputError
 from separatrix.core.files import (
@@ -20,6 +20,7 @@ from separatrix.core.files import (
     tensors_to_bytes,
     write_atomically,
 )
+from separatrix.core.recurrent import AnyArch, FixedPoint, Recurrent, read_config
 from separatrix.core.shapes import check_tensors
 from separatrix.core.size import Precision, Size
 
@@ -30,7 +31,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 class Model:
     """`tensors` has exactly the names and shapes that `arch` asks for (`core.shapes`); InputError otherwise."""
 
-    arch: Arch
+    arch: AnyArch
     tensors: Mapping[str, np.ndarray]
 
     def __post_init__(self) -> None:
@@ -49,15 +50,36 @@ class Model:
             raise InputError(f"{folder}: a model is a folder with {WEIGHTS} and {CONFIG}")
         config = strict_json(read_bytes(folder / CONFIG), str(folder / CONFIG))
         tensors = tensors_from_bytes(read_bytes(folder / WEIGHTS), str(folder / WEIGHTS))
-        return cls(Arch.from_config(config), tensors)
+        return cls(read_config(config), tensors)
 
     def reference(self) -> ModelReference:
         """File names and hashes as `save` writes them."""
         weights, config = tensors_to_bytes(self.tensors), canonical_json(self.arch.to_config())
         return ModelReference(WEIGHTS, sha256(weights), CONFIG, sha256(config))
 
+    @property
+    def transformer(self) -> Arch:
+        """The architecture of a transformer; InputError for a recurrent model."""
+        if not isinstance(self.arch, Arch):
+            raise InputError("a transformer is needed here; this model is recurrent")
+        return self.arch
+
     def size(self, tokens: int, precision: Precision | None = None) -> Size:
-        """The components of the size; `tokens` is the length of the input, without the model's own blank."""
+        """The components of the size; `tokens` is the length of the input, without the model's own blank.
+
+        A recurrent model whose state is rounded has the precision of its state where none is given.
+        """
+        if isinstance(self.arch, Recurrent):
+            if precision is None and isinstance(self.arch.state, FixedPoint):
+                precision = Precision(self.arch.state.bits, "fixed")
+            return Size(
+                layers=len(self.arch.layers),
+                width=self.arch.width,
+                tokens=tokens,
+                state_numbers=self.arch.state_numbers,
+                parameters=sum(tensor.size for tensor in self.tensors.values()),
+                precision=precision,
+            )
         attention = [layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder)]
         tuples = any(isinstance(layer, HigherOrder) for layer in attention)  # nothing is known of what crosses a cut
         return Size(
@@ -72,9 +94,10 @@ class Model:
         )
 
     def __str__(self) -> str:
-        lines = [f"transformer, width {self.arch.width}"]
+        recurrent = isinstance(self.arch, Recurrent)
+        lines = [f"{self.arch.kind}, width {self.arch.width}"]
         for name, start, stop in self.arch.residual:
-            lines.append(f"  stream {start:>5}..{stop - 1:<5} {name}")
+            lines.append(f"  {'state' if recurrent else 'stream'} {start:>5}..{stop - 1:<5} {name}")
         for i, layer in enumerate(self.arch.layers):
             lines.append(f"  layer {i}: {layer.kind}, " + _describe(layer))
         first = self.arch.first
@@ -86,4 +109,6 @@ class Model:
 def _describe(layer: object) -> str:
     if isinstance(layer, Attention | HigherOrder):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
-    return f"hidden width {layer.hidden}"  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(layer, FeedForward):
+        return f"hidden width {layer.hidden}"
+    return f"{layer.units} units"  # pyright: ignore[reportAttributeAccessIssue]

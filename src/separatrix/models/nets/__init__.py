@@ -33,7 +33,7 @@ def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.dev
     for name, array in model.tensors.items():
         tensor = torch.from_numpy(np.array(array, dtype=array.dtype.name))  # a copy, in native byte order
         tensors[name] = tensor.to(device=place, dtype=dtype if tensor.is_floating_point() else None)
-    return Transformer(model.arch, tensors)
+    return Transformer(model.transformer, tensors)
 
 
 def to_model(net: Transformer) -> Model:

@@ -180,7 +180,7 @@ class Part:
             tokens, query = self.tokens(int(pair)), self.group.query
             label = int(task.answer(tokens[None])[0, task.queries(n).index(query)])
             rival = int(self.pairs.rival[pair])
-            logits = forward(model.arch, model.tensors, tokens, query)
+            logits = forward(model.transformer, model.tensors, tokens, query)
             margin = logits[[label]] - logits[[rival]]
             if task.domain(n).contains(tokens) and label != rival and margin.high[0] <= 0:
                 found.append(Failure(tokens, query, float(margin.mid[0])))
@@ -190,7 +190,7 @@ class Part:
 def _pieces(model: Model, task: Task, n: int) -> Iterator[tuple[CellGroup, View]]:
     """All cells, as many of a group at a time as fit into memory."""
     with np.errstate(all="ignore"):
-        heads, domain = read_model(task, n, model.arch, model.tensors), task.domain(n)
+        heads, domain = read_model(task, n, model.transformer, model.tensors), task.domain(n)
     for group in groups(task, n):
         widest = max(map(len, group.background or domain.alphabets))  # pyright: ignore[reportArgumentType]
         step = max(1, NUMBERS // (len(heads.bias.mid) * heads.count * len(heads.slot.mid) * widest))

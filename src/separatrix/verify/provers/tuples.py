@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from separatrix.core.arch import HigherOrder, Table
+from separatrix.core.arch import Arch, HigherOrder, Table
 from separatrix.core.domain import Labels
 from separatrix.core.seeds import child
 from separatrix.core.semantics import Semantics
@@ -24,7 +24,10 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     queries = task.queries(n)
     if semantics.spec is not None or task.outputs() != Labels(2) or task.tuples(n, queries[0]) is None:
         return Outcome("unknown", None, "tuples are in real arithmetic, for tasks that ask whether some tuple is a hit")
-    layers, domain = model.arch.layers, task.domain(n)
+    domain = task.domain(n)
+    if not isinstance(model.arch, Arch):
+        return Outcome("unknown", None, "the model is recurrent")
+    layers = model.arch.layers
     if len(layers) != 1 or not isinstance(layers[0], HigherOrder) or not isinstance(model.arch.first, Table):
         return Outcome("unknown", None, "the model is not one layer of attention over tuples")
     if model.arch.first.vocabulary != domain.vocabulary or model.arch.first.positions not in (0, n):
