@@ -21,6 +21,7 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    automaton,
     communication,
     contract,
     coordinates,
@@ -52,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "heads": Kind("correct", heads.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
+    "automaton": Kind("correct", automaton.check_case),
     "tuples": Kind("correct", tuples.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),

@@ -21,5 +21,6 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     match2,  # noqa: F401
     match3,  # noqa: F401
     nearest_neighbour,  # noqa: F401
+    regular,  # noqa: F401
     sparse_averaging,  # noqa: F401
 )

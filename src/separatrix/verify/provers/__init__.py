@@ -1,5 +1,6 @@
 """Provers, registered by name; each decides a model, or says that it cannot."""
 
+from separatrix.verify.provers import automaton as automaton
 from separatrix.verify.provers import contract as contract
 from separatrix.verify.provers import exhaustive as exhaustive
 from separatrix.verify.provers import heads as heads
