@@ -32,6 +32,7 @@ from separatrix.kernel import (
     pointer_sets,
     rank_bound,
     separable,
+    stored,
     swap_rows,
     tuples,
 )
@@ -54,6 +55,7 @@ KINDS: dict[str, Kind] = {
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
     "automaton": Kind("correct", automaton.check_case),
+    "stored": Kind("correct", stored.check_case),
     "tuples": Kind("correct", tuples.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),

@@ -1,12 +1,15 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import disjointness_store as disjointness_store
 from separatrix.can.witnesses import disjointness_two_layer as disjointness_two_layer
 from separatrix.can.witnesses import dyck_elman as dyck_elman
 from separatrix.can.witnesses import dyck_stack as dyck_stack
+from separatrix.can.witnesses import equality_store as equality_store
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
 from separatrix.can.witnesses import index_lookup_random as index_lookup_random
+from separatrix.can.witnesses import index_lookup_store as index_lookup_store
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import match3_third_order as match3_third_order
 from separatrix.can.witnesses import regular_elman as regular_elman

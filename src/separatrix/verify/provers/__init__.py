@@ -6,6 +6,7 @@ from separatrix.verify.provers import exhaustive as exhaustive
 from separatrix.verify.provers import heads as heads
 from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import separable as separable
+from separatrix.verify.provers import stored as stored
 from separatrix.verify.provers import tuples as tuples
 from separatrix.verify.provers.outcome import Outcome, certify, registry
 
