@@ -36,6 +36,7 @@ def size(task: Disjointness, n: int) -> Size:
     formula="two diagonal linear recurrences with N/2 + 2 numbers of 1 bit",
     size=size,
     method="stored",
+    growth="linear",
 )
 def build(task: Disjointness, n: int) -> Model:
     """A common element, once found, stays found."""

@@ -39,6 +39,7 @@ def size(task: Equality, n: int) -> Size:
     formula="two diagonal linear recurrences with (N/2)⌈log₂|Σ|⌉ + 2 numbers of 1 bit",
     size=size,
     method="stored",
+    growth="linear",
 )
 def build(task: Equality, n: int) -> Model:
     """A difference, once found, stays found."""

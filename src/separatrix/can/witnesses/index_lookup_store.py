@@ -56,6 +56,7 @@ def size(task: IndexLookup, n: int) -> Size:
     formula="one diagonal linear recurrence with N⌈log₂|Σ|⌉ numbers of 1 bit (one more if that is odd)",
     size=size,
     method="stored",
+    growth="linear",
 )
 def build(task: IndexLookup, n: int) -> Model:
     """Stored bits are -1 or 0; relu(-s + 2 [this is the index] - 2) reads one."""
