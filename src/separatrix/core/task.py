@@ -22,12 +22,16 @@ class Task(ABC):
     Class attributes:
         name: the registry name. gloss: one line for lists. source: paper and definition.
         length_word: what n counts ("symbols").
+        causal: for steps of `factors` only, never for a task that is registered. Answers read nothing behind their
+            position, and what a cell says of the positions behind its query (by its background or by the domain's
+            constraint) is void: any word of the domain's alphabets may stand there.
     """
 
     name: ClassVar[str]
     gloss: ClassVar[str]
     source: ClassVar[str]
     length_word: ClassVar[str] = "tokens"
+    causal: ClassVar[bool] = False
 
     @abstractmethod
     def domain(self, n: int) -> Sequence:
@@ -64,11 +68,12 @@ class Task(ABC):
         """
         return None
 
-    def factors(self) -> dict[str, tuple[Task, Task]]:
-        """Ways to compute the task in two steps, for models of two attention layers: name -> (inner, outer).
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """Ways to compute the task step by step, one step an attention layer of a model: name -> (first, .., last).
 
-        inner answers at every position with a label; outer reads these labels as its tokens, and
-        answer(x) = outer.answer(inner.answer(x)) for every input. Both have cells.
+        All but the last answer at every position with a label; each reads the labels of the one before as its tokens,
+        and answer(x) = last.answer(.. first.answer(x)) for every input. All have cells, which cover at least the words
+        that the steps before can leave.
         """
         return {}
 

@@ -32,6 +32,8 @@ def check(case: Case, arch: Recurrent, name: str) -> str:
     task, n, factors = case.task, case.n, case.task.factors()
     if name not in factors:
         raise InputError(f"task {task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
+    if len(factors[name]) != 2:
+        raise UnknownError("the stored check is for factors of two steps")
     inner, outer = factors[name]
     domain, outputs = task.domain(n), task.outputs()
     if not isinstance(outputs, Labels) or outer.outputs() != outputs or arch.readout != Readout(outputs.k):

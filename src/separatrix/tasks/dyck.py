@@ -11,6 +11,9 @@ from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.dyck_depths import Depths, Matches
+from separatrix.tasks.dyck_flags import DepthTwoFlags
+from separatrix.tasks.flags import AllDown
 
 MOST_STATES = 2**14
 BRACKETS = "([{<", ")]}>"
@@ -93,6 +96,13 @@ class Dyck(Task):
         for label, accepting in ((1, (0,)), (0, tuple(range(1, len(table))))):
             constraint = Constraint("regular", transitions=table, accepting=accepting, positions=tuple(range(n)))
             yield CellGroup(n, 2 * self.types, empty, empty, labels=np.array([label]), constraint=constraint)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """Count depths, match brackets, ask whether any flag is up; depth 2: flag what breaks its rule, then ask."""
+        ways: dict[str, tuple[Task, ...]] = {}
+        if self.depth == 2:
+            ways["flags"] = (DepthTwoFlags(self.types), AllDown())
+        return ways | {"depths": (Depths(self.types, self.depth), Matches(self.types, self.depth), AllDown())}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

@@ -53,7 +53,7 @@ class Equality(Task):
         half = tokens.shape[1] // 2
         return (tokens[:, :half] == tokens[:, half:]).all(axis=1, keepdims=True).astype(np.int64)
 
-    def factors(self) -> dict[str, tuple[Task, Task]]:
+    def factors(self) -> dict[str, tuple[Task, ...]]:
         """Flag the positions that differ from their partner, then ask whether any flag is up."""
         return {"mismatch": (Mismatch(self.symbols), NoFlag())}
 
@@ -100,7 +100,7 @@ class Mismatch(Equality):
         flags[:, half:] = tokens[:, :half] != tokens[:, half:]
         return flags
 
-    def factors(self) -> dict[str, tuple[Task, Task]]:
+    def factors(self) -> dict[str, tuple[Task, ...]]:
         return {}
 
     def cells(self, n: int, query: int) -> Iterator[CellGroup]:

@@ -4,6 +4,8 @@ from separatrix.can.witnesses import disjointness_store as disjointness_store
 from separatrix.can.witnesses import disjointness_two_layer as disjointness_two_layer
 from separatrix.can.witnesses import dyck_elman as dyck_elman
 from separatrix.can.witnesses import dyck_stack as dyck_stack
+from separatrix.can.witnesses import dyck_three_layer as dyck_three_layer
+from separatrix.can.witnesses import dyck_two_layer as dyck_two_layer
 from separatrix.can.witnesses import equality_store as equality_store
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp

@@ -1,6 +1,7 @@
-"""The contract prover: two attention layers, by what the first must leave for the second.
+"""The contract prover: models of several attention layers, by what each layer must leave for the next.
 
-The kernel decides; where it does not accept, random inputs and single changes of them are tried on the model itself.
+The kernel decides; the prover chooses the factorisation and the thresholds of the certificate, cheap ones first.
+Where the kernel does not accept, random inputs and single changes of them are tried on the model itself.
 """
 
 from __future__ import annotations
@@ -17,26 +18,29 @@ from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.verify.provers.outcome import Outcome, refute, registry, submit
 
+LIMITS = ((2.0**-20, 2**22), (2.0**-20, 2**25), (2.0**-40, 2**25))  # what counts as known; terms of a head
 SAMPLES, ROUNDS = 64, 16
 MOST_SCORES = 2**24  # of one batch: a layer of attention holds a score for every pair of positions
 
 
 @registry.register("contract")
 def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Progress = silent) -> Outcome:
-    """Proves a two-layer model of a task that factors, layer by layer, in exact arithmetic; searches for a failure."""
+    """Proves a model of a task that factors, one attention layer a step, in exact arithmetic; or finds a failure."""
     if semantics.spec is not None or not isinstance(task.outputs(), Labels) or not task.factors():
-        return Outcome("unknown", None, "contracts are in real arithmetic, for tasks that factor into two steps")
+        return Outcome("unknown", None, "contracts are in real arithmetic, for tasks that factor into steps")
     domain = task.domain(n)
     if not isinstance(model.arch.first, Table) or model.arch.first.vocabulary != domain.vocabulary:
         return Outcome("unknown", None, "the model reads no table of the task's tokens")
     sentence = ""
     for name in task.factors():
-        certificate, verdict = submit(
-            "contract", model, task, n, semantics, evidence={"factor": name}, progress=progress
-        )
-        if verdict.accepted:
-            return Outcome("proved", certificate, verdict.sentence)
-        sentence = verdict.sentence
+        for noise, terms in LIMITS:
+            evidence = {"factor": name, "noise": noise.hex(), "terms": terms}
+            certificate, verdict = submit("contract", model, task, n, semantics, evidence=evidence, progress=progress)
+            if verdict.accepted:
+                return Outcome("proved", certificate, verdict.sentence)
+            sentence = verdict.sentence
+            if verdict.exit_code != 1:  # thresholds change nothing about what the kernel does not handle
+                break
     if n * n > MOST_SCORES:
         return Outcome("unknown", None, f"{sentence}; N = {n} is too long for a search of failing inputs")
     found = failing_input(model, task, n, domain)
@@ -63,8 +67,15 @@ def failing_input(model: Model, task: Task, n: int, domain: Sequence) -> tuple[n
         best = tokens[np.argsort(margin.min(axis=1))[: max(1, size // 8)]]
         tokens = np.concatenate([best, np.repeat(best, 7, axis=0)])[:size] if size > 1 else best.copy()
         for change in tokens[len(best) :] if size > 1 else tokens:
-            j = int(rng.integers(0, len(change)))
-            alphabet = domain.alphabets[j]
-            if not isinstance(alphabet, PointerSets):
-                change[j] = rng.choice(alphabet)
+            _change(change, domain, rng)
     return None
+
+
+def _change(word: np.ndarray, domain: Sequence, rng: np.random.Generator) -> None:
+    """Another symbol at one position, if the word stays legal."""
+    j = int(rng.integers(0, len(word)))
+    alphabet = domain.alphabets[j]
+    if not isinstance(alphabet, PointerSets):
+        before, word[j] = word[j], rng.choice(alphabet)
+        if domain.constraint.kind != "product" and not domain.contains(word):
+            word[j] = before

@@ -1,0 +1,1 @@
+"""The steps of a contract check: streams, cells, attention, feed-forward layers, margins; one idea a file."""
