@@ -13,6 +13,7 @@ def make_task(name: str, parameters: dict[str, object] | None = None) -> Task:
 
 from separatrix.tasks import (  # noqa: E402  (they register themselves)
     associative_recall,  # noqa: F401
+    clauses,  # noqa: F401
     disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401

@@ -1,5 +1,6 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import clauses_two_layer as clauses_two_layer
 from separatrix.can.witnesses import disjointness_store as disjointness_store
 from separatrix.can.witnesses import disjointness_two_layer as disjointness_two_layer
 from separatrix.can.witnesses import dyck_elman as dyck_elman
