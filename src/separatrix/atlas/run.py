@@ -86,6 +86,9 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "equality-two-layer": (16, 64, 256),
         "disjointness-two-layer": (16, 64, 256, 512),
         "match3-third-order": (16, 64),
+        "clauses-two-layer": (16, 64),
+        "associative-recall-quadratic": (16, 64),
+        "nearest-neighbour-recency": (4, 16),
         "dyck-elman": (16, 64, 256),
         "dyck-stack": (16, 64, 256),
         "index-lookup-store": (16, 64),
@@ -100,6 +103,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
 }
 SIZES["full"] = SIZES["quick"] | {
     "match3-third-order": (16, 64, 128),
+    "clauses-two-layer": (16, 64, 256),
     "index-lookup-store": (16, 64, 256),
     "equality-store": (16, 64, 256, 512),
     "disjointness-store": (16, 64, 256, 512),

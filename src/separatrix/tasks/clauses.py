@@ -191,7 +191,7 @@ class AtLeast(Task):
         return (tokens.sum(axis=1, keepdims=True) >= self.least).astype(np.int64)
 
     def cells(self, n: int, query: int) -> Iterator[CellGroup]:
-        """By an automaton that counts to `least`: for each last bit, the words before it that suffice, and the others."""
+        """By an automaton that counts to `least`: for each last bit, the words before it that suffice, and others."""
         table = tuple((q, min(q + 1, self.least)) for q in range(self.least + 1))
         for own in range(2):
             enough = [q for q in range(self.least + 1) if q + own >= self.least]

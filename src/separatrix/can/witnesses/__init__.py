@@ -1,5 +1,6 @@
 """One construction a file; importing this package registers them."""
 
+from separatrix.can.witnesses import associative_recall_quadratic as associative_recall_quadratic
 from separatrix.can.witnesses import clauses_two_layer as clauses_two_layer
 from separatrix.can.witnesses import disjointness_store as disjointness_store
 from separatrix.can.witnesses import disjointness_two_layer as disjointness_two_layer
@@ -15,6 +16,7 @@ from separatrix.can.witnesses import index_lookup_random as index_lookup_random
 from separatrix.can.witnesses import index_lookup_store as index_lookup_store
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import match3_third_order as match3_third_order
+from separatrix.can.witnesses import nearest_neighbour_recency as nearest_neighbour_recency
 from separatrix.can.witnesses import regular_elman as regular_elman
 from separatrix.can.witnesses import sparse_averaging_chirp as sparse_averaging_chirp
 from separatrix.can.witnesses import sparse_averaging_circle as sparse_averaging_circle
