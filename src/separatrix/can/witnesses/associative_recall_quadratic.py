@@ -1,8 +1,8 @@
 """Associative recall in one layer, where a token holds a key and its label: index lookup with keys for positions.
 
-The head of `index_lookup_quadratic` (after Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 1) with the key's number in
-place of the position: key (k, k^2), query (2 eta t, -eta), score eta t^2 - eta (k - t)^2. With keys and labels at
-separate positions no single layer of this size will do (their Proposition 9, and the one-layer bound).
+The head of `index_lookup_quadratic` (after Bhattamishra, Hahn, Blunsom, Kanade 2024, Theorem 1) with the key's number
+for the position: key (k, k^2), query (2 eta t, -eta), score eta t^2 - eta (k - t)^2. With keys and labels at separate
+positions one layer adds up terms of single tokens, which does not tell whose label is whose (see the task).
 """
 
 from __future__ import annotations
