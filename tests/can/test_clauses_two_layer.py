@@ -1,4 +1,4 @@
-"""Clauses in two layers: the task against a plain reading of the formula, exhaustive inputs, certificates, damage."""
+"""Clauses in two layers: exhaustive inputs, certificates, damage."""
 
 import itertools
 
@@ -8,9 +8,8 @@ import pytest
 from separatrix.can import registry
 from separatrix.core.errors import InputError
 from separatrix.models import Model, evaluate
-from separatrix.tasks.clauses import AtLeast, Clauses
+from separatrix.tasks.clauses import Clauses
 from separatrix.verify.provers import certify
-from tasks.cover import assert_cells_cover
 
 WITNESS = registry.get("clauses-two-layer")
 CASES = [
@@ -25,25 +24,6 @@ CASES = [
 def formula(rng: np.random.Generator, n: int, clauses: int, k: int) -> str:
     parts = [rng.choice(n, rng.integers(1, k + 1), replace=False) + 1 for _ in range(clauses)]
     return ", ".join(" ".join(str(v * rng.choice([-1, 1])) for v in part) for part in parts)
-
-
-@pytest.mark.parametrize(("task", "n"), CASES)
-def test_the_task_says_what_the_formula_says(task, n):
-    inputs = np.array(list(itertools.product(range(2), repeat=n)))
-    for row, answer in zip(inputs.tolist(), task.answer(inputs)[:, 0], strict=True):
-        held = 0
-        for clause in task.formula.split(","):
-            literals = [bool(row[abs(int(x)) - 1]) == (int(x) > 0) for x in clause.split()]
-            held += all(literals) if task.join == "and" else any(literals)
-        assert answer == (held >= (task.least or len(task.formula.split(","))))
-    (first, last) = task.factors()["clauses"]
-    assert np.array_equal(last.answer(first.answer(inputs)), task.answer(inputs))
-    assert assert_cells_cover(first, n) > 0 and assert_cells_cover(last, n) > 0
-
-
-def test_counting_cells_cover():
-    for least, n in ((1, 1), (1, 4), (3, 4), (4, 4), (5, 3)):
-        assert assert_cells_cover(AtLeast(least), n) > 0
 
 
 @pytest.mark.parametrize(("task", "n"), CASES)

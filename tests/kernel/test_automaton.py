@@ -172,18 +172,6 @@ def test_damaged_models_are_refuted(name: str, task: Task, n: int) -> None:
     assert broken
 
 
-def test_cells_of_regular_languages_cover() -> None:
-    from tasks.cover import assert_cells_cover
-
-    for transitions, accepting, n in (("0 1, 1 0", "1", 4), ("1 2 0, 1 1 2, 0 2 1", "0 2", 3), ("0", "0", 2)):
-        assert assert_cells_cover(Regular(transitions, accepting), n) > 0
-    for text in ("", "0 1", "0 1, 1", "0 x, 1 0", "0 2, 1 0"):
-        with pytest.raises(Exception, match="regular"):
-            Regular(text, "0")
-    with pytest.raises(Exception, match="accepting"):
-        Regular("0 1, 1 0", "7")
-
-
 def test_without_the_start_unit_no_transition_leaves_the_start() -> None:
     """Nothing enters state 0 of 'read a 1, then only zeros': without a first 1 somewhere the net stays at zero."""
     task, n = Regular("2 1, 1 2, 2 2", "1"), 4
