@@ -68,17 +68,17 @@ def _attend_tuples(layer: HigherOrder, tensors: Mapping[str, np.ndarray], i: int
         keys, values = (
             [x @ Ball.exact(map_[h]) for map_ in tensors[f"layers.{i}.{name}"]] for name in ("keys", "values")
         )
-        key = _products(keys)
+        key = products(keys)
         score = (x[rows] @ query) @ Ball(key.mid.T, key.rad.T) * Ball.exact(np.float64(layer.scale))
         weight = exp(score - Ball.exact(score.mid.max(axis=1, keepdims=True)))
-        head = _divide(weight @ _products(values), weight @ Ball.exact(np.ones((len(key.mid), 1)))) @ output
+        head = _divide(weight @ products(values), weight @ Ball.exact(np.ones((len(key.mid), 1)))) @ output
         total = head if total is None else total + head
     assert total is not None
     return total
 
 
-def _products(rows: list[Ball]) -> Ball:
-    """(tuples, columns) entrywise products of one row from each of the (tokens, columns)."""
+def products(rows: list[Ball]) -> Ball:
+    """(tuples, columns) entrywise products of one row from each of the (rows, columns), the last one fastest."""
     total = rows[0]
     for more in rows[1:]:
         product = total[:, None] * more[None]

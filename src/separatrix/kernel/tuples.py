@@ -21,6 +21,7 @@ from separatrix.core.domain import Labels, PointerSets, Sequence
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.kernel.balls import Ball, exp, sum_low, times_low
 from separatrix.kernel.case import Case
+from separatrix.kernel.forward import products
 
 MOST_TUPLES = 2**22  # of symbols, that one table holds
 MOST_WORK = 2**34  # exponentials in all
@@ -101,7 +102,7 @@ class Tables:
             x = Ball.exact(np.concatenate([t["embed.token"], t["embed.blank"][None]]))
         readout = Ball.exact(t["readout.weight"])
         key, value = (
-            _products([x @ Ball.exact(map_[0]) for map_ in t[f"layers.0.{name}"]]) for name in ("keys", "values")
+            products([x @ Ball.exact(map_[0]) for map_ in t[f"layers.0.{name}"]]) for name in ("keys", "values")
         )
         return cls(
             token,
@@ -164,12 +165,3 @@ def _times(count: int, least: float) -> float:
         return 0.0
     exact = np.array(float(count))
     return float(times_low(exact, exact, np.array(least)))
-
-
-def _products(rows: list[Ball]) -> Ball:
-    """(tuples, columns) entrywise products of one row from each of the (rows, columns), the last one fastest."""
-    total = rows[0]
-    for more in rows[1:]:
-        product = total[:, None] * more[None]
-        total = Ball(*(part.reshape(-1, part.shape[-1]) for part in (product.mid, product.rad)))
-    return total
