@@ -128,12 +128,12 @@ def ask(
 
 
 def _witnesses(task: Task, n: int, arch: str) -> tuple[list[tuple[Witness, Size]], list[str]]:
-    """The family's witnesses that reach n, fewest stored numbers first; and why the others do not."""
+    """The family's witnesses that reach n, least state first, then fewest stored numbers; and why the others do not."""
     known, notes = [], []
     for _, witness in can.registry.items():
-        if witness.task == task.name and witness.arch == arch:
+        if witness.task == task.name and witness.serves(arch):
             try:
                 known.append((witness, witness.size(task, n)))
             except InputError as error:
                 notes.append(str(error))
-    return sorted(known, key=lambda pair: pair[1].parameters or 0), notes
+    return sorted(known, key=lambda pair: (pair[1].bits("state") or 0, pair[1].parameters or 0)), notes

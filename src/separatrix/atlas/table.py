@@ -15,6 +15,7 @@ from separatrix.core.task import Task
 from separatrix.draw import Bracket, Chart, Curve, Page, Row, Verdict, number
 from separatrix.tasks import make_task
 
+LINEAR = 3  # in the list of growths
 KNOWN = 1024  # the N at which bounds of equal growth are compared
 MEASURE = (
     "Bits that cross the cut: state bits for a recurrent model; for one attention layer the audited two-way count "
@@ -61,7 +62,7 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
 
 def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result], folder: Path) -> Verdict:
     """The cell: the slowest-growing certified witness and the fastest-growing certified bound."""
-    witnesses = [w for _, w in can.registry.items() if w.task == task.name and w.arch == arch]
+    witnesses = [w for _, w in can.registry.items() if w.task == task.name and w.serves(arch)]
     bounds = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == arch]
     bounds = [b for b in bounds if b.measure != "message" or layers == 1]  # what one layer must send
     proved = {r.job.name: r for r in results if r.guarantee}  # the largest N comes last
@@ -70,7 +71,8 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
     floor = [(o, b) for b in bounds if b.name in proved and (o := order(lambda n, b=b: b.bits(task, n))) is not None]
     upper, witness = min(made, key=lambda pair: pair[0], default=(4, None))
     lower, bound = max(floor, key=lambda pair: (pair[0], pair[1].bits(task, KNOWN)), default=(0, None))
-    if witness is not None:
+    meets = bound is not None and lower >= upper >= LINEAR  # it can, at a price that must be paid
+    if witness is not None and not meets:
         result = proved[witness.name]
         return Verdict(
             "can",
@@ -85,6 +87,7 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
         )
     if bound is not None:
         result = proved[bound.name]
+        met = "" if witness is None else f" Met by {witness.name}: {witness.formula}."
         unit = "" if bound.measure == "width" else " bits"
         return Verdict(
             "needs",
@@ -92,7 +95,7 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
             lower,
             4,
             True,
-            sentence=f"{sentence(result.sentence)}; re-checked in {result.check_seconds:.2f} s.",
+            sentence=f"{sentence(result.sentence)}; re-checked in {result.check_seconds:.2f} s.{met}",
             source=bound.source,
             short=SHORT[lower] if lower else brief(bound.expression),
             links=(("Certificate", _link(result.certificate, folder)),),
@@ -105,7 +108,7 @@ def _fits(witness: Witness, task: Task, n: int, layers: int | None) -> bool:
 
 
 def _growth(witness: Witness, task: Task) -> int | None:
-    return 1 if witness.growth == "log" else order(_cut(witness, task))
+    return {"log": 1, "linear": LINEAR}.get(witness.growth) or order(_cut(witness, task))
 
 
 def _cut(witness: Witness, task: Task) -> Callable[[int], int | None]:
@@ -118,8 +121,10 @@ def _chart(task: Task, results: Sequence[Result]) -> Chart:
     for name, witness in can.registry.items():
         marks = _marks(results, name)
         if witness.task == task.name and marks and (points := _points(_cut(witness, task))):
-            title = "1-layer transformer, " + name.removeprefix(task.name + "-").replace("-", " ")
-            curves.append(Curve(title, witness.arch, "can", points, "", witness.source, "proved at the marks", marks))
+            who = "1-layer transformer" if witness.arch == "transformer" else witness.arch
+            title = f"{who}, " + name.removeprefix(task.name + "-").replace("-", " ")
+            kind = "recurrent" if witness.serves("rnn") else witness.arch
+            curves.append(Curve(title, kind, "can", points, "", witness.source, "proved at the marks", marks))
     for name, bound in cannot.registry.items():
         marks = _marks(results, name)
         if bound.task == task.name and bound.measure != "width" and marks:
@@ -179,7 +184,8 @@ def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
 def _finding(task: Task, curves: Sequence[Curve]) -> str:
     """The chart's title: what it shows."""
     title = TASKS[task.name].title
-    made = [o for _, w in can.registry.items() if w.task == task.name and (o := _growth(w, task)) is not None]
+    own = [w for _, w in can.registry.items() if (w.task, w.arch) == (task.name, "transformer")]
+    made = [o for w in own if (o := _growth(w, task)) is not None]
     floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
     floors.sort(key=lambda b: -b.bits(task, KNOWN))
     if not made or not floors or not curves:

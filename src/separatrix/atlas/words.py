@@ -27,6 +27,19 @@ TASKS = {
     ),
     "sparse-averaging": TaskWords("Sparse averaging", "Retrieval", "mean of *q* = 4 chosen tokens", {"q": 4}),
     "match2": TaskWords("Match2", "Pairs and sets", "some *x*_{i} + *x*_{j} ≡ 0 modulo 97", {"modulus": 97}),
+    "match3": TaskWords(
+        "Match3", "Pairs and sets", "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 257", {"modulus": 257}
+    ),
+    "clauses": TaskWords("k-DNF", "Pairs and sets", "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {}),
+    "associative-recall": TaskWords(
+        "Associative recall", "Retrieval", "64 keys with labels in one token, then a key", {"joined": True}
+    ),
+    "nearest-neighbour": TaskWords(
+        "Nearest neighbour", "Retrieval", "labelled points of a 4-cube, then a point", {"dim": 4, "joined": True}
+    ),
+    "disjointness": TaskWords("Disjointness", "Pairs and sets", "do the two halves, as sets, meet?", {}),
+    "dyck": TaskWords("Bounded Dyck", "Languages", "brackets of 2 types, depth at most 2", {"types": 2, "depth": 2}),
+    "regular": TaskWords("A regular language", "Languages", "an odd number of ones", {}),
     "equality": TaskWords("Equality", "Pairs and sets", "first half = second half, bits", {"symbols": 2}),
 }
 COLUMNS = (  # family, layers at most, heading

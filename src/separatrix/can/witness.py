@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from separatrix.core.errors import InputError
+from separatrix.core.families import family
 from separatrix.core.registry import Registry
 from separatrix.core.size import Size
 from separatrix.core.task import Task
@@ -22,7 +23,7 @@ class Witness:
         build: (task, n) -> Model; raises InputError where the construction does not reach n.
         size: (task, n) -> Size without building; equal to the built model's.
         method: the prover that proves it on every input.
-        growth: `log` where the bits grow like log N although `size` states one number format for its whole reach.
+        growth: `log` or `linear` where the bits grow so although `size` does not show it, or not up to 2^16.
     """
 
     name: str
@@ -34,6 +35,10 @@ class Witness:
     size: Callable[[Task, int], Size]
     method: str = "separable"
     growth: str = ""
+
+    def serves(self, arch: str) -> bool:
+        """Whether its models are of family `arch`: its own, or a more general one (an `ssm` is an `rnn`)."""
+        return arch in (self.arch, family(self.arch).bounds_of)
 
 
 registry: Registry[Witness] = Registry("witness")

@@ -94,6 +94,28 @@ class LayerNorm:
 
 
 @dataclass(frozen=True, slots=True)
+class HigherOrder:
+    """Attention of a query over (order - 1)-tuples of tokens (order 3: pairs); Sanford et al. 2023, Definition 4.
+
+    score(i; j_1, ..) = scale * sum_l q_i[l] k1_{j_1}[l] k2_{j_2}[l] .., a tuple's value is the entrywise product of
+    its tokens' values; one softmax over all tuples, repetitions included. Head outputs are mapped by W_O and summed.
+    """
+
+    heads: int
+    key_width: int
+    value_width: int
+    order: int = 3
+    scale: float = 1.0
+    residual: bool = False
+    kind: Literal["higher-order"] = "higher-order"
+
+    @property
+    def norm(self) -> Literal["none"]:
+        """Reads the stream as it is."""
+        return "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Readout:
     """Affine map of the last stream: `argmax` over `outputs` classes (a tie is an error), or `outputs` `reals`."""
 
@@ -108,14 +130,14 @@ class Arch:
     Attributes:
         width: dimension of the residual stream.
         first: the first map, one of a closed list.
-        layers: attention, feed-forward and norm layers in order.
+        layers: attention, higher-order attention, feed-forward and norm layers in order.
         blank: whether the model appends one constant token of its own after the input.
         residual: named slices (name, start, stop) of the stream, for people; evaluation ignores them.
     """
 
     width: int
     first: Table | PointerSet | Linear
-    layers: tuple[Attention | FeedForward | LayerNorm, ...]
+    layers: tuple[Attention | FeedForward | LayerNorm | HigherOrder, ...]
     readout: Readout
     blank: bool = False
     residual: tuple[tuple[str, int, int], ...] = ()
@@ -139,8 +161,10 @@ class Arch:
         """Raises InputError where the fields contradict each other or a size is not positive."""
         sizes = [self.width, self.readout.outputs]
         for layer in self.layers:
-            if isinstance(layer, Attention):
+            if isinstance(layer, Attention | HigherOrder):
                 sizes += [layer.heads, layer.key_width, layer.value_width]
+                if isinstance(layer, HigherOrder) and not 3 <= layer.order <= 8:
+                    raise InputError(f"a higher-order layer in the config has order {layer.order}; take 3 to 8")
                 if not math.isfinite(layer.scale):
                     raise InputError(f"the scale {layer.scale} of an attention layer in the config is not finite")
             elif isinstance(layer, LayerNorm):

@@ -245,3 +245,15 @@ class CellGroup:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class TupleGroup:
+    """What a task asks of tuples of positions: with `token` at `query` the answer is 1 iff some hit occurs, else 0.
+
+    hits: (k, r) symbols. A hit occurs where positions j_1 .. j_r, equal or not and the query's own among them, hold it.
+    """
+
+    query: int
+    token: int
+    hits: Ints

@@ -59,7 +59,8 @@ class Size:
     Attributes:
         width: of the residual stream (feed-forward nets: first hidden layer).
         key_width, value_width: per head.
-        tokens: positions that the model holds at run time (its own blank included).
+        tokens: positions that the model holds at run time (its own blank included); None for attention over tuples of
+            tokens, whose `cut` is not defined.
         state_numbers: numbers carried from one position to the next.
         parameters: all stored numbers; what is computed from stored numbers is not counted again.
     """
@@ -77,13 +78,21 @@ class Size:
     def fits(self, limit: Size) -> bool:
         """Whether every component that `limit` gives is met; a component unknown here does not fit a given limit.
 
-        Precisions compare in bits only where they are of one kind.
+        Precisions compare in bits only where they are of one kind; a state with a precision compares in bits.
         """
-        for name in ("layers", "heads", "width", "key_width", "value_width", "state_numbers", "parameters"):
+        names = ["layers", "heads", "width", "key_width", "value_width", "parameters"]
+        state = limit.state_numbers is not None and limit.precision is not None
+        if state:
+            own, bound = self.bits("state"), limit.bits("state")
+            if own is None or bound is None or own > bound:
+                return False
+        else:
+            names.append("state_numbers")
+        for name in names:
             bound, own = getattr(limit, name), getattr(self, name)
             if bound is not None and (own is None or own > bound):
                 return False
-        if limit.precision is None:
+        if limit.precision is None or state:
             return True
         own = self.precision
         return own is not None and own.kind == limit.precision.kind and own.bits <= limit.precision.bits

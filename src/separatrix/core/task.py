@@ -13,7 +13,7 @@ from typing import Any, ClassVar, get_type_hints
 import numpy as np
 
 from separatrix.core.closed_form import ClosedForm
-from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence
+from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence, TupleGroup
 from separatrix.core.errors import InputError
 from separatrix.core.reading import Reading
 
@@ -82,6 +82,10 @@ class Task(ABC):
         that the steps before can leave.
         """
         return {}
+
+    def tuples(self, n: int, query: int) -> Iterator[TupleGroup] | None:
+        """For tasks that ask whether some tuple of positions holds a hit: one group a token at `query`; else None."""
+        return None
 
     def closed_form(self, n: int, query: int) -> ClosedForm | None:
         """For one real output a position: the answer at `query` as a formula in the real parts; None: not known."""

@@ -11,7 +11,7 @@ The first and the last are exact up to rounding, the second is for the prices of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Tied:
     rows: np.ndarray
     allowed: np.ndarray
     with_query: bool
+    memo: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, group: CellGroup, zones: list[tuple[np.ndarray, np.ndarray]], used: np.ndarray, positions: int) -> Tied:
@@ -66,7 +67,10 @@ class Tied:
         free = ~np.isin(self.rows, places)
         held = np.full((len(cells), int(self.with_query)), self.group.token)
         held = np.concatenate([forced, held], axis=1)  # ids of what is tied but not free
-        own, kind = terms[:, :, free], self.group.constraint.kind
+        kind = self.group.constraint.kind
+        if kind == "distinct" and prices is None:
+            return self._apart(terms, free, held)[of_cell[cells], :, np.arange(len(cells))]
+        own = terms[:, :, free]
         if kind == "count":
             return self._count(own, self.allowed[free], held)[of_cell[cells], :, np.arange(len(cells))]
         if kind not in ("distinct", "regular"):
@@ -99,6 +103,25 @@ class Tied:
         for extra in np.unique(wanted):
             total = sum_low(np.concatenate([base, gain[:, :, :extra]], axis=2), axis=2)
             low[:, :, wanted == extra] = total[:, :, None]
+        return low
+
+    def _apart(self, terms: np.ndarray, free: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """(A, k, cells) without prices: every free position takes its least symbol of a class that is not held."""
+        constraint = self.group.constraint
+        kinds, taken = constraint.class_of(self.used), constraint.class_of(held)
+        if (taken < 0).any() or (np.diff(np.sort(taken, axis=1), axis=1) == 0).any():
+            raise _empty()
+        low = np.empty((*terms.shape[:2], len(held)))
+        for row in np.unique(taken, axis=0):
+            key = (id(terms), row.tobytes())
+            if key not in self.memo:
+                open_ = self.allowed & (kinds >= 0) & ~np.isin(kinds, row)
+                self.memo.clear()
+                self.memo[key] = np.where(open_, terms, np.inf).min(axis=3, initial=np.inf), kinds[open_.any(axis=0)]
+            least, left = self.memo[key]
+            if np.isposinf(least[:, :, free]).any() or len(np.unique(left)) < free.sum():
+                raise _empty()
+            low[:, :, (taken == row).all(axis=1)] = sum_low(least[:, :, free], axis=2)[:, :, None]
         return low
 
     def _distinct(

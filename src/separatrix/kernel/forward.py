@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Table
 from separatrix.core.errors import UnknownError
 from separatrix.kernel.balls import Ball, U, exp, gamma, up
 from separatrix.kernel.norm import last, read
+
+MOST_TUPLES = 2**22  # scores of one layer of attention over tuples
 
 
 def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, query: int) -> Ball:
@@ -28,6 +30,8 @@ def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, q
         match layer:
             case Attention():
                 out = _attend(layer, tensors, i, read(layer, tensors, i, x), rows)
+            case HigherOrder():
+                out = _attend_tuples(layer, tensors, i, x, rows)
             case FeedForward():
                 out = _feed(tensors, i, read(layer, tensors, i, x[rows]))
             case LayerNorm():
@@ -55,6 +59,33 @@ def _attend(layer: Attention, tensors: Mapping[str, np.ndarray], i: int, x: Ball
         head = _divide(weight @ (x @ value), weight @ Ball.exact(np.ones((len(x.mid), 1)))) @ output
         total = head if total is None else total + head
     assert total is not None
+    return total
+
+
+def _attend_tuples(layer: HigherOrder, tensors: Mapping[str, np.ndarray], i: int, x: Ball, rows: np.ndarray) -> Ball:
+    if len(x.mid) ** (layer.order - 1) * len(rows) > MOST_TUPLES:
+        raise UnknownError(f"attention over tuples of {len(x.mid)} tokens is too large for the ball evaluation")
+    total: Ball | None = None
+    for h in range(layer.heads):
+        query, output = (Ball.exact(tensors[f"layers.{i}.{name}"][h]) for name in ("query", "output"))
+        keys, values = (
+            [x @ Ball.exact(map_[h]) for map_ in tensors[f"layers.{i}.{name}"]] for name in ("keys", "values")
+        )
+        key = products(keys)
+        score = (x[rows] @ query) @ Ball(key.mid.T, key.rad.T) * Ball.exact(np.float64(layer.scale))
+        weight = exp(score - Ball.exact(score.mid.max(axis=1, keepdims=True)))
+        head = _divide(weight @ products(values), weight @ Ball.exact(np.ones((len(key.mid), 1)))) @ output
+        total = head if total is None else total + head
+    assert total is not None
+    return total
+
+
+def products(rows: list[Ball]) -> Ball:
+    """(tuples, columns) entrywise products of one row from each of the (rows, columns), the last one fastest."""
+    total = rows[0]
+    for more in rows[1:]:
+        product = total[:, None] * more[None]
+        total = Ball(*(part.reshape(-1, part.shape[-1]) for part in (product.mid, product.rad)))
     return total
 
 

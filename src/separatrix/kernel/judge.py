@@ -23,6 +23,7 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
+    automaton,
     bits,
     boxes,
     communication,
@@ -41,7 +42,9 @@ from separatrix.kernel import (
     real_outputs,
     relu,
     separable,
+    stored,
     swap_rows,
+    tuples,
 )
 from separatrix.kernel.case import Case, Progress, silent
 from separatrix.tasks import make_task
@@ -81,6 +84,9 @@ KINDS: dict[str, Kind] = {
     "contract": Kind("correct", contract.check_case),
     "positional": Kind("correct", positional.check_case),
     "positional-counterexample": Kind("incorrect", positional_counterexample.check_case),
+    "automaton": Kind("correct", automaton.check_case),
+    "stored": Kind("correct", stored.check_case),
+    "tuples": Kind("correct", tuples.check_case),
     "counterexample": Kind("incorrect", exhaustive.check_counterexample),
     "pointer-sets": Kind("correct", pointer_sets.check_case),
     "pointer-counterexample": Kind("incorrect", pointer_counterexample.check_case),

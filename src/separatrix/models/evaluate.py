@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from separatrix.core.arch import Attention, LayerNorm
+from separatrix.core.arch import Attention, HigherOrder, LayerNorm
 from separatrix.core.errors import InputError
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 from separatrix.models.embed import embed, rationals
+from separatrix.models.higher_order import attend
 from separatrix.models.model import Model
 from separatrix.models.positional import evaluate_positional
 from separatrix.models.recurrent import Runner
@@ -72,6 +73,8 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
         values = _map("bjd,hdv->bhjv", read, tensors, f"layers.{i}.value")
         heads = np.einsum("bhqj,bhjv->bhqv", weights, values.astype(np.float64))
         out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
+    elif isinstance(layer, HigherOrder):
+        out = attend(layer, tensors, i, x.astype(np.float64), queries)
     else:
         hidden = read[:, queries] @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
         out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]

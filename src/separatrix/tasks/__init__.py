@@ -13,6 +13,7 @@ def make_task(name: str, parameters: dict[str, object] | None = None) -> Task:
 
 from separatrix.tasks import (  # noqa: E402  (they register themselves)
     associative_recall,  # noqa: F401
+    clauses,  # noqa: F401
     disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
@@ -30,6 +31,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     prefix_extremes,  # noqa: F401
     prefix_medians,  # noqa: F401
     prefix_sums,  # noqa: F401
+    regular,  # noqa: F401
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
     word_problem,  # noqa: F401

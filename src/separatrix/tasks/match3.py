@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from separatrix.core.domain import Labels, Sequence
+from separatrix.core.domain import Labels, Sequence, TupleGroup
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
@@ -85,6 +86,13 @@ class Match3(Task):
         if not zero.any():
             return 0
         return 1 if (zero & fixed[:, None] & fixed[None, :]).any() else None
+
+    def tuples(self, n: int, query: int) -> Iterator[TupleGroup] | None:
+        """For each residue a at the query, the M pairs that add up to -a; None where indices must differ."""
+        if self.distinct_indices:
+            return None
+        b = np.arange(self.modulus)
+        return (TupleGroup(query, a, np.stack([b, (-a - b) % self.modulus], axis=1)) for a in range(self.modulus))
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm
 
-from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Table
 from separatrix.core.errors import InputError
 from separatrix.core.shapes import tensor_shapes
 from separatrix.models.nets.pointers import pointer_queries
@@ -37,6 +37,8 @@ class Transformer(nn.Module):
         """
         super().__init__()
         first = arch.first
+        if any(isinstance(layer, HigherOrder) for layer in arch.layers):
+            raise InputError("the torch modules have no attention over tuples of tokens; use models.evaluate")
         if isinstance(first, PointerSet) and "moment" in (first.keys, first.query):
             raise InputError(
                 "moment-curve keys are exact integers of any size, which torch does not have; "
@@ -88,6 +90,7 @@ class Transformer(nn.Module):
         for i, layer in enumerate(self.arch.layers):
             at = wanted if i == last else everywhere
             kept = x[:, at]
+            assert not isinstance(layer, HigherOrder)
             if isinstance(layer, Attention):
                 out = self._attend(i, layer, self._read(i, layer, x), at)
             elif isinstance(layer, FeedForward):

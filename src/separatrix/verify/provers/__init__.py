@@ -1,5 +1,6 @@
 """Provers, registered by name; each decides a model, or says that it cannot."""
 
+from separatrix.verify.provers import automaton as automaton
 from separatrix.verify.provers import contract as contract
 from separatrix.verify.provers import exhaustive as exhaustive
 from separatrix.verify.provers import heads as heads
@@ -8,6 +9,8 @@ from separatrix.verify.provers import positional as positional
 from separatrix.verify.provers import real_outputs as real_outputs
 from separatrix.verify.provers import relu as relu
 from separatrix.verify.provers import separable as separable
+from separatrix.verify.provers import stored as stored
+from separatrix.verify.provers import tuples as tuples
 from separatrix.verify.provers.examine import Examination, answers, examine
 from separatrix.verify.provers.outcome import Outcome, certify, registry, within
 

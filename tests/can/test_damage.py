@@ -1,0 +1,88 @@
+"""Damage: 100 random faults of one weight in every witness. What breaks never certifies, and is refuted by an input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from separatrix.can import registry
+from separatrix.core.domain import Labels, RealAnswer
+from separatrix.core.task import Task
+from separatrix.models import Model, evaluate
+from separatrix.tasks import make_task
+from separatrix.verify.provers import certify
+from tasks.cover import words
+
+FAULTS = 100
+ROUNDING = 1e-9
+FEW = {"index-lookup-chirp": 5, "index-lookup-random": 0}  # one entry of a long code matters little
+SMALL: dict[str, tuple[dict[str, object], int]] = {
+    "associative-recall-quadratic": ({"keys": 4, "labels": 2, "joined": True}, 3),
+    "clauses-two-layer": ({"formula": "1 -2, 3 4"}, 5),
+    "disjointness-store": ({}, 6),
+    "disjointness-two-layer": ({}, 8),
+    "dyck-elman": ({"types": 2, "depth": 2}, 6),
+    "dyck-stack": ({"types": 2, "depth": 2}, 6),
+    "equality-store": ({}, 6),
+    "equality-two-layer": ({}, 8),
+    "index-lookup-chirp": ({"symbols": 3}, 4),
+    "index-lookup-quadratic": ({"symbols": 3}, 5),
+    "index-lookup-random": ({"symbols": 3}, 4),
+    "index-lookup-store": ({"symbols": 3}, 4),
+    "match2-circle": ({"modulus": 5}, 4),
+    "match3-third-order": ({"modulus": 5}, 4),
+    "nearest-neighbour-recency": ({"dim": 2, "joined": True}, 3),
+    "regular-elman": ({"transitions": "1 2, 1 1, 0 2", "accepting": "0 2"}, 7),
+    "sparse-averaging-circle": ({"q": 2}, 6),
+    "sparse-averaging-onehot": ({"q": 2}, 6),
+    "sparse-averaging-trigonometric": ({"q": 2}, 6),
+}
+
+
+def faulty(model: Model, rng: np.random.Generator) -> Model:
+    """One weight lost, turned, doubled, or moved by as much as the largest of its tensor."""
+    sizes = {name: tensor.size for name, tensor in model.tensors.items() if tensor.size}
+    chosen = int(rng.integers(0, sum(sizes.values())))
+    for name, size in sizes.items():
+        if chosen < size:
+            tensor = np.array(model.tensors[name])
+            old = tensor.reshape(-1)[chosen]
+            moved = old + tensor.dtype.type(rng.normal() * max(1.0, float(np.abs(tensor).max())))
+            tensor.reshape(-1)[chosen] = rng.choice([0 * old, -old, 2 * old, moved]) if old else moved
+            return Model(model.arch, {**model.tensors, name: tensor})
+        chosen -= size
+    raise AssertionError("the model has no weights")
+
+
+def least_margin(model: Model, task: Task, n: int, rng: np.random.Generator) -> float:
+    """Over all inputs, for labels; for real answers eps less the error, over many inputs with real parts of +-1."""
+    domain, outputs, queries = task.domain(n), task.outputs(), task.queries(n)
+    tokens = words(domain) if isinstance(outputs, Labels) else task.sample(n, 3000, rng)[0]
+    if isinstance(outputs, Labels):
+        logits, labels = evaluate(model, tokens, queries=queries), task.answer(tokens)
+        right = np.take_along_axis(logits, labels[:, :, None], axis=2)[:, :, 0]
+        np.put_along_axis(logits, labels[:, :, None], -np.inf, axis=2)
+        return float((right - logits.max(axis=2)).min())
+    assert isinstance(outputs, RealAnswer) and domain.reals is not None
+    reals = rng.choice([-1.0, 1.0], (*tokens.shape[:2], 1)) * np.eye(domain.reals.dim)[0]
+    wrong = evaluate(model, tokens, reals, queries) - task.answer(tokens, reals)
+    return outputs.eps - float(np.linalg.norm(wrong, axis=2).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_broken_witnesses_are_refuted_and_never_certified(name: str) -> None:
+    witness = registry.get(name)
+    parameters, n = SMALL[name]
+    task, rng = make_task(witness.task, parameters), np.random.default_rng(0)
+    model = witness.build(task, n)
+    assert certify(model, task, n, method=witness.method).verdict == "proved"
+    broken = refuted = 0
+    for _ in range(FAULTS):
+        bad = faulty(model, rng)
+        verdict = certify(bad, task, n, method=witness.method).verdict
+        margin = least_margin(bad, task, n, rng)
+        assert verdict != "proved" or margin > -ROUNDING, "a broken model was certified"
+        if verdict == "refuted" or margin < -ROUNDING:  # in between are ties, which balls cannot tell from wins
+            broken, refuted = broken + 1, refuted + (verdict == "refuted")
+    assert broken >= FEW.get(name, 10) and refuted >= 0.9 * broken, (refuted, broken)
