@@ -35,7 +35,7 @@ def test_a_recurrent_model_is_refused(kind: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("prover", list(provers))
-def test_provers_of_transformers_say_unknown(prover: str) -> None:
+def test_provers_of_transformers_prove_nothing(prover: str) -> None:
     model = random_recurrent((Elman(3),), seed=0, vocabulary=2, outputs=2)
     task = make_task("equality", {})
-    assert certify(model, task, 4, method=prover).verdict == "unknown"
+    assert certify(model, task, 4, method=prover).verdict != "proved"

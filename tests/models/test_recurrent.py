@@ -148,3 +148,41 @@ def test_inputs_that_are_too_long_and_models_of_another_kind_are_refused() -> No
         evaluate(random_recurrent((Elman(3),), seed=0), np.zeros((1, 5), dtype=int), queries=[9])
     with pytest.raises(InputError, match="recurrent"):
         _ = model.transformer
+
+
+@pytest.mark.parametrize("cells", CELLS, ids=lambda cells: "-".join(cell.kind for cell in cells))
+@pytest.mark.parametrize("grid", [None, FixedPoint(6, 4)], ids=["exact", "fixed"])
+def test_the_torch_form_is_the_same_function_and_comes_back_bit_for_bit(cells: tuple, grid: FixedPoint | None) -> None:
+    torch = pytest.importorskip("torch")
+    from separatrix.models import nets
+
+    model = random_recurrent(cells, seed=2, grid=grid, positions=6, dtype=np.float32)
+    net = nets.load(model)
+    again = nets.to_model(net)
+    assert again.reference() == model.reference()
+    tokens = np.random.default_rng(0).integers(0, 4, (5, 6))
+    double = nets.load(model, torch.float64)
+    found = double(torch.from_numpy(tokens), queries=[5, 1]).detach().numpy()
+    assert np.allclose(found, evaluate(model, tokens, queries=[5, 1]), atol=1e-12)
+    net(torch.from_numpy(tokens)).sum().backward()
+    moved = [name for name, own in net.names.items() if net.get_parameter(own).grad is not None]
+    assert len(moved) == len(net.names)
+
+
+def test_a_recurrent_model_is_trained_like_any_other() -> None:
+    pytest.importorskip("torch")
+    from separatrix.learn import train
+    from separatrix.tasks import make_task
+
+    arch = Recurrent(8, Table(5), (Gru(12),), Readout(2))
+    trained = train(
+        make_task("dyck", {"depth": 1}),
+        4,
+        arch,
+        seed=0,
+        steps=150,
+        learning_rate=0.02,
+        batch=64,
+        distribution="balanced",
+    )
+    assert trained.accuracy > 0.9 and trained.model.arch == arch

@@ -105,6 +105,8 @@ class Head:
 class Net:
     """A model of any number of layers on a token table; `logits` works with the present precision."""
 
+    bits = BITS
+
     def __init__(self, arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
         if not isinstance(arch.first, Table):
             raise UnknownError("the arb evaluation handles token tables only")
@@ -126,10 +128,10 @@ class Net:
                 raise UnknownError("the input is longer than the model's table of positions")
             x = x + exact(t["embed.position"][: len(tokens)])
         if self.arch.blank:
-            x = _stack([*entries(x), *entries(exact(t["embed.blank"]))])
+            x = stack([*entries(x), *entries(exact(t["embed.blank"]))])
         for i, layer in enumerate(self.arch.layers):
             rows = list(range(x.nrows())) if i + 1 < len(self.arch.layers) else [query]
-            here = _stack([[x[r, c] for c in range(x.ncols())] for r in rows])
+            here = stack([[x[r, c] for c in range(x.ncols())] for r in rows])
             out = self._attend(i, layer, x, here, rows) if isinstance(layer, Attention) else self._feed(i, here)
             x = out + here if layer.residual else out
         return entries(x * self.maps["readout.weight"][0] + self.maps["readout.bias"][0])[0]
@@ -146,7 +148,7 @@ class Net:
                 e = [s.exp() if layer.mask == "none" or j <= place else arb(0) for j, s in enumerate(row)]
                 whole = sum(e, arb(0))
                 weights.append([w / whole for w in e])
-            total = total + _stack(weights) * (x * value) * output
+            total = total + stack(weights) * (x * value) * output
         return total
 
     def _feed(self, i: int, here: Matrix) -> Matrix:
@@ -154,12 +156,13 @@ class Net:
 
         maps = {name: self.maps[f"layers.{i}.{name}"][0] for name in ("in", "in_bias", "out", "out_bias")}
         hidden, bias = entries(here * maps["in"]), entries(maps["in_bias"])[0]
-        active = _stack([[(v + b).max(arb(0)) for v, b in zip(row, bias, strict=True)] for row in hidden])
+        active = stack([[(v + b).max(arb(0)) for v, b in zip(row, bias, strict=True)] for row in hidden])
         bias = entries(maps["out_bias"])[0]
-        return _stack([[v + b for v, b in zip(row, bias, strict=True)] for row in entries(active * maps["out"])])
+        return stack([[v + b for v, b in zip(row, bias, strict=True)] for row in entries(active * maps["out"])])
 
 
-def _stack(rows: list[list[Number]]) -> Matrix:
+def stack(rows: list[list[Number]]) -> Matrix:
+    """The matrix with these rows."""
     from flint import arb_mat
 
     return arb_mat(len(rows), len(rows[0]), [v for row in rows for v in row])

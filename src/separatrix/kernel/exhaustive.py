@@ -7,8 +7,10 @@ import itertools
 import numpy as np
 
 from separatrix.core.arch import Table
+from separatrix.core.config import AnyArch
 from separatrix.core.domain import Labels, PointerSets
 from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.kernel import recurrent
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.case import Case
 from separatrix.kernel.forward import forward
@@ -28,15 +30,20 @@ def check_counterexample(case: Case) -> str:
     if query not in case.task.queries(case.n):
         raise RejectedError(f"position {query} is not scored by the task")
     label = int(case.task.answer(row[None])[0, case.task.queries(case.n).index(query)])
+    arch = case.recurrent()
+    if arch is not None:
+        _require_readout(case, arch)
+        rival = recurrent.errs(case, arch, row, query, label)
+        if rival is None:
+            raise RejectedError("the model's answer on this input is right")
+        return _sentence(case, query, rival, label)
     margin = _margins(_logits(case, row, query), label)
     wrong = np.flatnonzero(margin.high <= 0)
     if not len(wrong):
         raise RejectedError("the model's answer on this input is not proved to be wrong")
     rival = int(wrong[np.argmin(margin.high[wrong])])
     rival += rival >= label
-    return (
-        f"the model errs at {case.where}: on a legal input, position {query}, it prefers {rival} where {label} is right"
-    )
+    return _sentence(case, query, rival, label)
 
 
 def check_exhaustive(case: Case) -> str:
@@ -64,10 +71,21 @@ def check_exhaustive(case: Case) -> str:
     return f"the model answers {case.where} right on every input ({count} answers enumerated, real arithmetic)"
 
 
-def _logits(case: Case, tokens: np.ndarray, query: int) -> Ball:
-    arch, outputs = case.model(), case.task.outputs()
+def _sentence(case: Case, query: int, rival: int, label: int) -> str:
+    return (
+        f"the model errs at {case.where}: on a legal input, position {query}, it prefers {rival} where {label} is right"
+    )
+
+
+def _require_readout(case: Case, arch: AnyArch) -> None:
+    outputs = case.task.outputs()
     if not isinstance(outputs, Labels) or arch.readout.decision != "argmax" or arch.readout.outputs != outputs.k:
         raise RejectedError("the model's read-out does not fit the task")
+
+
+def _logits(case: Case, tokens: np.ndarray, query: int) -> Ball:
+    arch = case.model()
+    _require_readout(case, arch)
     if isinstance(arch.first, Table) and int(tokens.max()) >= arch.first.vocabulary:
         raise RejectedError("the model does not know a token of this input")
     with np.errstate(all="ignore"):  # overflow becomes an infinite radius, which proves nothing

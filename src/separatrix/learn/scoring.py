@@ -15,7 +15,7 @@ from separatrix.models.model import Model
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from separatrix.models.nets import Transformer
+    from separatrix.models.nets import Net
 
 BLOCK = 2048  # inputs evaluated at a time
 
@@ -32,7 +32,7 @@ def accuracy(model: Model, task: Task, n: int, size: int, rng: np.random.Generat
     return right / size
 
 
-def share_right(net: Transformer, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> float:
+def share_right(net: Net, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> float:
     """Share of right answers over inputs and queries; real answers are right within the task's eps."""
     import torch
 
@@ -44,7 +44,7 @@ def share_right(net: Transformer, task: Task, n: int, tokens: np.ndarray, reals:
     return float((found.argmax(axis=2) == target).mean())
 
 
-def mean_loss(net: Transformer, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> Tensor:
+def mean_loss(net: Net, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> Tensor:
     """Cross-entropy for labels, squared error for reals; a scalar, the mean over inputs and queries."""
     import torch
     from torch.nn.functional import cross_entropy, mse_loss
@@ -69,7 +69,7 @@ def cpu_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _outputs(net: Transformer, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> Tensor:
+def _outputs(net: Net, task: Task, n: int, tokens: np.ndarray, reals: np.ndarray | None) -> Tensor:
     """(batch, queries, outputs) at the task's queries."""
     import torch
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separatrix.core.arch import Arch
+from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
@@ -45,7 +45,7 @@ class Trained:
 def train(
     task: Task,
     n: int,
-    arch: Arch,
+    arch: AnyArch,
     *,
     seed: int,
     steps: int,

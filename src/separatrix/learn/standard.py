@@ -7,8 +7,11 @@ import math
 import numpy as np
 
 from separatrix.core.arch import Arch, Attention, PointerSet, Readout, Table
+from separatrix.core.config import AnyArch
 from separatrix.core.domain import PointerSets, RealAnswer
 from separatrix.core.errors import InputError
+from separatrix.core.positional import Positional
+from separatrix.core.recurrent import Lstm
 from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
 from separatrix.models.model import Model
@@ -60,36 +63,47 @@ def one_layer(
     return arch
 
 
-def initialise(arch: Arch, rng: np.random.Generator, dtype: type = np.float32) -> Model:
+def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32) -> Model:
     """Random first weights: stored vectors with entries of size SPREAD, matrices that keep it, biases 0.
 
-    Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1.
+    Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1. Recurrent models start from
+    the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1.
     """
     tensors: dict[str, np.ndarray] = {}
     for name, shape in tensor_shapes(arch).items():
         drawn = rng.standard_normal(shape)
         if name.endswith("temperature"):
             drawn = np.ones(shape)
-        elif name.endswith("bias"):
+        elif name.endswith(("bias", "start")):
             drawn = np.zeros(shape)
+        elif name.endswith("diagonal"):
+            turn, size = np.pi * rng.random(shape[1]), 0.9 + 0.1 * rng.random(shape[1])
+            drawn = np.stack([size * np.cos(turn), size * np.sin(turn)])
         else:
             drawn = drawn * (SPREAD if name.startswith("embed.") else 1.0 / math.sqrt(shape[-2]))
         tensors[name] = np.asarray(drawn, dtype=dtype)
+    for i, layer in enumerate(arch.layers):
+        if isinstance(layer, Lstm):
+            tensors[f"layers.{i}.bias"][layer.units : 2 * layer.units] = 1.0
     return Model(arch, tensors)
 
 
-def require_fit(task: Task, n: int, arch: Arch) -> None:
+def require_fit(task: Task, n: int, arch: AnyArch) -> None:
     """Raises InputError unless the model reads the task's inputs of length n and gives answers of its kind."""
     domain, outputs, first = task.domain(n), task.outputs(), arch.first
     if isinstance(first, Table):
         reads = first.vocabulary >= domain.vocabulary and domain.reals is None and domain.vocabulary > 0
+    elif isinstance(arch, Positional):
+        words = (arch.nodes - arch.sinks, arch.reals)
+        reads = domain.reals is not None and words == (domain.positions, domain.reals.dim) and domain.vocabulary <= 1
     elif isinstance(first, PointerSet):
         alphabet = domain.alphabets[0]
         reads = isinstance(alphabet, PointerSets) and first.pointers == alphabet.size
         reads = reads and domain.reals is not None and first.reals == domain.reals.dim
     else:
+        assert first is not None, "only positional transformers have no first map"
         reads = domain.reals is not None and first.reals == domain.reals.dim
-    if not reads or (first.positions and first.positions < domain.positions):
+    if not reads or (first is not None and first.positions and first.positions < domain.positions):
         raise InputError(f"the architecture's first map does not read {task.name} at n = {n}; see learn.one_layer")
     asked = (outputs.dim, "reals") if isinstance(outputs, RealAnswer) else (outputs.k, "argmax")
     if (arch.readout.outputs, arch.readout.decision) != asked:

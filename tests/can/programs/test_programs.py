@@ -60,11 +60,11 @@ def test_compiled_in_float32_at_every_scale_and_length(name: str) -> None:
     """1e-5 of the largest answer, for c = 1..10 times the training range and every N from 2 to 64."""
     rng = np.random.default_rng(0)
     for n in range(2, 65):
-        net = nets.load_positional(compile_direct(getattr(library, name)(n)), torch.float32)
+        net = nets.load(compile_direct(getattr(library, name)(n)), torch.float32)
         x = rng.uniform(-2, 2, (10, 4, n)) * np.arange(1, 11)[:, None, None]
         rows = torch.from_numpy(x.reshape(40, n, 1)).float()
         with torch.no_grad():
-            got = net(rows).numpy()[:, :, 0].reshape(10, 4, n)
+            got = net(None, rows).numpy()[:, :, 0].reshape(10, 4, n)
         wanted = answers(name, rows.numpy()[:, :, 0].astype(np.float64)).reshape(10, 4, n)
         assert (np.abs(got - wanted).max(axis=(1, 2)) <= 1e-5 * np.abs(wanted).max(axis=(1, 2))).all(), n
 
@@ -72,10 +72,10 @@ def test_compiled_in_float32_at_every_scale_and_length(name: str) -> None:
 def test_sort_on_all_zero_one_inputs() -> None:
     """The zero-one principle, exhaustively to N = 16, on the compiled weights in float32."""
     for n in (*range(2, 13), 16):
-        net = nets.load_positional(compile_direct(library.sort(n)), torch.float32)
+        net = nets.load(compile_direct(library.sort(n)), torch.float32)
         x = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float32)
         with torch.no_grad():
-            got = net(torch.from_numpy(x[:, :, None])).numpy()[:, :, 0]
+            got = net(None, torch.from_numpy(x[:, :, None])).numpy()[:, :, 0]
         assert (got.round() == np.sort(x, axis=1)).all() and np.abs(got - got.round()).max() < 1e-5
 
 
@@ -87,7 +87,7 @@ def test_attention_ignores_the_input_and_leaks_little() -> None:
             weights = patterns(model.arch, model.tensors, i)
             assert np.allclose(weights.sum(axis=2), 1.0)
             assert (1.0 - weights.max(axis=2)).max() <= most + 1e-15
-    net = nets.load_positional(model)
+    net = nets.load(model)
     assert net.patterns(0).shape == (2, 64, 64)  # no batch dimension: nothing of an input can enter
 
 
@@ -136,11 +136,11 @@ def test_negative_controls() -> None:
 def test_compiled_weights_can_be_trained_on() -> None:
     """The same module: a gradient step from compiled weights keeps the loss near 0, and the result goes back."""
     torch.manual_seed(0)
-    net = nets.load_positional(compile_direct(library.prefix_sums(8)))
+    net = nets.load(compile_direct(library.prefix_sums(8)))
     x = torch.rand(64, 8, 1, dtype=torch.float64) * 4 - 2
     optimiser = torch.optim.SGD(net.parameters(), lr=1e-3)
     for _ in range(3):
-        loss = ((net(x) - x.cumsum(dim=1)) ** 2).mean()
+        loss = ((net(None, x) - x.cumsum(dim=1)) ** 2).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

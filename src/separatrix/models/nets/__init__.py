@@ -7,14 +7,18 @@ import torch
 
 from separatrix.core.errors import InputError
 from separatrix.core.positional import Positional
+from separatrix.core.recurrent import Recurrent
 from separatrix.models.model import Model
 from separatrix.models.nets.positional import PositionalTransformer
+from separatrix.models.nets.recurrent import RecurrentNet
 from separatrix.models.nets.transformer import Transformer
 
-__all__ = ["PositionalTransformer", "Transformer", "load", "load_positional", "to_model"]
+__all__ = ["Net", "PositionalTransformer", "RecurrentNet", "Transformer", "load", "to_model"]
+
+Net = Transformer | RecurrentNet | PositionalTransformer
 
 
-def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Transformer:
+def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Net:
     """The module with these very tensors.
 
     Args:
@@ -28,29 +32,21 @@ def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.dev
     >>> load(model)(torch.tensor([[0, 1]])).shape
     torch.Size([1, 2, 2])
     """
-    return Transformer(model.transformer, _tensors(model, dtype, device))
-
-
-def load_positional(
-    model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu"
-) -> PositionalTransformer:
-    """The same for a positional transformer; InputError for another model."""
-    if not isinstance(model.arch, Positional):
-        raise InputError(f"a positional transformer is needed here; this is a {model.arch.kind}")
-    return PositionalTransformer(model.arch, _tensors(model, dtype, device))
-
-
-def _tensors(model: Model, dtype: torch.dtype | None, device: str | torch.device) -> dict[str, torch.Tensor]:
     if dtype not in (None, torch.float32, torch.float64):
         raise InputError(f"dtype {dtype} is not known here; take torch.float32 or torch.float64")
-    place, tensors = usable(device), {}
+    place = usable(device)
+    tensors = {}
     for name, array in model.tensors.items():
         tensor = torch.from_numpy(np.array(array, dtype=array.dtype.name))  # a copy, in native byte order
         tensors[name] = tensor.to(device=place, dtype=dtype if tensor.is_floating_point() else None)
-    return tensors
+    if isinstance(model.arch, Recurrent):
+        return RecurrentNet(model.arch, tensors)
+    if isinstance(model.arch, Positional):
+        return PositionalTransformer(model.arch, tensors)
+    return Transformer(model.arch, tensors)
 
 
-def to_model(net: Transformer | PositionalTransformer) -> Model:
+def to_model(net: Net) -> Model:
     """The NumPy value with the module's present tensors, dtypes kept; the inverse of `load`."""
     tensors = {name: net.get_parameter(own).detach().cpu().numpy().copy() for name, own in net.names.items()}
     return Model(net.arch, tensors)

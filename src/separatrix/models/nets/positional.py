@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,12 +39,25 @@ class PositionalTransformer(nn.Module):
         q, k = place @ self._tensor(f"layers.{i}.query"), place @ self._tensor(f"layers.{i}.key")
         return torch.softmax(q @ k.transpose(1, 2) * self.arch.layers[i].scale, dim=2)
 
-    def forward(self, reals: Tensor) -> Tensor:
-        """(batch, nodes - sinks, outputs) from (batch, nodes - sinks, words)."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """What `forward` computes in."""
+        return self._tensor("readout.weight").dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self._tensor("readout.weight").device
+
+    def forward(
+        self, tokens: Tensor | None, reals: Tensor | None = None, queries: Sequence[int] | None = None
+    ) -> Tensor:
+        """(batch, queries, outputs) from reals (batch, nodes - sinks, words); tokens are ignored."""
         own = self.arch.nodes - self.arch.sinks
-        if reals.shape[1:] != (own, self.arch.reals):
-            raise InputError(f"this model reads (batch, {own}, {self.arch.reals}), not {tuple(reals.shape)}")
-        x = pad(reals, (0, 0, 0, self.arch.sinks)) @ self._tensor("embed.linear") + self._tensor("embed.bias")
+        if reals is None or reals.shape[1:] != (own, self.arch.reals):
+            raise InputError(f"this model reads real parts (batch, {own}, {self.arch.reals})")
+        x = pad(reals.to(self.dtype), (0, 0, 0, self.arch.sinks))
+        x = x @ self._tensor("embed.linear") + self._tensor("embed.bias")
         for i, layer in enumerate(self.arch.layers):
             # the values of all heads, mixed by nodes: one product of (heads, nodes, nodes) with (batch, nodes, v)
             values = torch.einsum("bjd,hdv->bhjv", x, self._tensor(f"layers.{i}.value"))
@@ -53,7 +66,8 @@ class PositionalTransformer(nn.Module):
             for k in range(len(layer.hidden)):
                 x = torch.relu(self._affine(x, f"layers.{i}.mlp.{k}"))
             x = self._affine(x, f"layers.{i}.mlp.{len(layer.hidden)}")
-        return x[:, :own] @ self._tensor("readout.weight") + self._tensor("readout.bias")
+        x = x[:, :own] if queries is None else x[:, list(queries)]
+        return x @ self._tensor("readout.weight") + self._tensor("readout.bias")
 
     def _tensor(self, name: str) -> Tensor:
         return self.get_parameter(self.names[name])
