@@ -1,7 +1,7 @@
 """K models of one architecture as one computation: every stored tensor has a leading member axis.
 
-The counterparts of `models.evaluate`, `models.recurrent` and `models.positional`, which stay the reference. Member k of the
-result depends on member k of the tensors and of the inputs, and on nothing else.
+The counterparts of `models.evaluate`, `models.recurrent` and `models.positional`, which stay the reference. Member k of
+the result depends on member k of the tensors and of the inputs, and on nothing else.
 """
 
 from __future__ import annotations

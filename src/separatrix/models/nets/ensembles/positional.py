@@ -1,4 +1,4 @@
-"""Ensembles of positional transformers: attention once a member, not once a sample, and the batch folded into columns."""
+"""Ensembles of positional transformers: attention once a member, not once a sample; the batch becomes columns."""
 
 from __future__ import annotations
 

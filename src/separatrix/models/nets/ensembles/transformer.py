@@ -1,4 +1,4 @@
-"""Ensembles of transformers: attention by explicit softmax, which batches better than the fused kernel at these sizes."""
+"""Ensembles of transformers: explicit softmax batches better than the fused kernel at these sizes."""
 
 from __future__ import annotations
 
