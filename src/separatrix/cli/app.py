@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from separatrix.cli import ask, atlas, bound, build, certify, check, listing
+from separatrix.cli import ask, atlas, bound, build, certify, check, learn, listing, runs
 
 app = typer.Typer(
     name="separatrix",
@@ -13,5 +13,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (atlas, ask, build, certify, check, bound, listing):
+for module in (atlas, ask, build, certify, check, bound, learn, runs, listing):
     module.register(app)

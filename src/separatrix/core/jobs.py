@@ -76,7 +76,7 @@ def unordered(function: Callable[[A], B], arguments: Sequence[A], workers: str =
 
 def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | None) -> Iterator[B]:
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError("workers `ray` need the extra: pip install 'separatrix[ray]'") from error
     if not ray.is_initialized():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from separatrix.core import jobs
 from separatrix.core.errors import InputError
 from separatrix.core.files import read_bytes, write_atomically
+from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Trained
 from separatrix.learn.run import Run
 from separatrix.learn.scoring import cpu_threads
@@ -122,3 +125,27 @@ def train_group(group: Group) -> list[Result]:
         ]
     group.checkpoint.unlink(missing_ok=True)
     return results
+
+
+def estimate(runs: Sequence[Run]) -> dict[str, float]:
+    """Runs, CPU-seconds if every budget is used, and bytes of the largest cohort; nothing is trained.
+
+    Steps are timed: a few of one cohort of every kind.
+    """
+    seconds, memory = 0.0, 0
+    timed: dict[str, float] = {}
+    for group in groups(runs, lambda *_: {}, Path(), "cpu"):
+        first, count = group.runs[0], len(group.runs)
+        name = f"{first.cohort} {count}"
+        if name not in timed:
+            few = dataclasses.replace(first.recipe, steps=4, check_every=4, validation=1, samples=0)
+            with cpu_threads(1):
+                cohort = Cohort(first.make_task(), first.n, first.arch, [run.member for run in group.runs], few)
+                cohort.advance(1)
+                start = time.process_time()
+                cohort.advance(2)
+                timed[name] = (time.process_time() - start) / 2
+        seconds += timed[name] * first.recipe.steps
+        weights = sum(math.prod(shape) for shape in tensor_shapes(first.arch).values())
+        memory = max(memory, 4 * count * (4 * weights + 12 * first.recipe.batch * first.n * first.arch.width))
+    return {"runs": len(runs), "seconds": seconds, "bytes": memory}
