@@ -263,8 +263,8 @@ class Cohort:
             "curves": self.curves,
             "done": {k: [t.state, t.steps, t.score] for k, t in self.done.items()},
         }
-        arrays = {"weights": np.array(self.weights.detach().cpu()), "last": np.array(self.last.cpu())}
-        arrays |= {f"moment{i}": np.array(moment.cpu()) for i, moment in enumerate(self.moments)}
+        arrays = {"weights": self.weights.detach().cpu().numpy().copy(), "last": self.last.cpu().numpy().copy()}
+        arrays |= {f"moment{i}": moment.cpu().numpy().copy() for i, moment in enumerate(self.moments)}
         for k, trained in self.done.items():
             arrays[f"done{k}"] = np.concatenate([trained.model.tensors[name].ravel() for name in self.shapes])
         arrays["told"] = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)

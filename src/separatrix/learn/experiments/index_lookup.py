@@ -1,9 +1,9 @@
 """Index lookup: a one-layer transformer of width 64 against recurrent models of growing state.
 
 Bhattamishra, Hahn, Blunsom, Kanade 2024, section 6: x_1 .. x_N and an index at the end; the transformer learns it at
-every N, LSTMs and state-space models need a state that grows with N. By Fano's inequality a model whose answers are wrong
-with probability e carries at least N (log2 |Sigma| - h(e) - e log2(|Sigma| - 1)) bits in its state: `fano_bits` is that
-number for the measured error, a lower bound on what the trained state really holds.
+every N, LSTMs and state-space models need a state that grows with N. By Fano's inequality a model whose answers are
+wrong with probability e carries at least N (log2 |Sigma| - h(e) - e log2(|Sigma| - 1)) bits in its state: `fano_bits`
+is that number for the measured error, a lower bound on what the trained state really holds.
 """
 
 from __future__ import annotations
