@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from separatrix.cli import ask, atlas, audit, bound, build, certify, check, circuit, listing, protocol, refute
+from separatrix.cli import (
+    ask,
+    atlas,
+    audit,
+    bound,
+    build,
+    certify,
+    check,
+    circuit,
+    learn,
+    listing,
+    protocol,
+    refute,
+    runs,
+)
 
 app = typer.Typer(
     name="separatrix",
@@ -13,5 +27,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (atlas, ask, build, certify, check, bound, refute, protocol, audit, circuit, listing):
+for module in (atlas, ask, build, certify, check, bound, refute, protocol, audit, circuit, learn, runs, listing):
     module.register(app)

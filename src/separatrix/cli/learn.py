@@ -1,0 +1,97 @@
+"""separatrix learn: train an experiment's models, and read its table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from separatrix.cli.options import DryRun, Json, lines, print_json
+
+STORE = Path("separatrix-out/runs")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def learn(
+        name: Annotated[str, typer.Argument(metavar="EXPERIMENT|list", help="`list` names the experiments.")],
+        size: Annotated[str, typer.Option(help="quick (minutes) or paper (hours).")] = "quick",
+        store: Annotated[Path, typer.Option(help="Folder of the run store.")] = STORE,
+        workers: Annotated[str, typer.Option(help="local, local:K, ray or ray://ADDRESS.")] = "local",
+        device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+        resume: Annotated[bool, typer.Option("--resume", help="As always: finished runs are never repeated.")] = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
+        """Train an experiment of the papers. Killed at any moment, it goes on where it stopped when called again."""
+        from separatrix.core.errors import InputError
+        from separatrix.learn.experiment import points
+        from separatrix.learn.experiments import registry
+        from separatrix.learn.store import Store
+        from separatrix.learn.sweep import estimate, sweep
+
+        if name == "list":
+            rows = [{"name": e.name, "title": e.title, "source": e.source} for _, e in registry.items()]
+            if as_json:
+                print_json(rows)
+            else:
+                lines(text for row in rows for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
+            return
+        experiment = registry.get(name)
+        if size not in ("quick", "paper"):
+            raise InputError(f"size {size!r} is not known; take quick or paper")
+        planned = experiment.runs(size)
+        if dry_run:
+            cost = estimate(planned)
+            if as_json:
+                print_json(cost)
+            else:
+                lines(
+                    [f"{cost['runs']} runs, at most {cost['seconds']:.3g} CPU-seconds and {cost['bytes'] / 1e6:.3g} MB"]
+                )
+            return
+        kept = Store(store)
+        done = len(kept.has(run.key for run in planned))
+        if not as_json and done:
+            lines([f"{done} of {len(planned)} runs are in {store} already"])
+        with _bar(len(planned), done, as_json) as step:
+            sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=step)
+        keys = {run.key for run in planned}
+        found = points(experiment, [row for row in kept.finished(name) if row.run.key in keys])
+        if as_json:
+            print_json([{field: getattr(p, field) for field in p.__slots__} for p in found])
+            return
+        x, y = experiment.x[0], experiment.y
+        lines([f"{'model':40} {x:>6} {y:>10} {'worst':>8} {'best':>8} {'seeds':>5} {'solved':>6}"])
+        for p in found:
+            ends = f"{p.low:8.4f} {p.high:8.4f} {p.seeds:5d} {p.solved:6d}"
+            lines([f"{p.label:40} {p.x:6g} {p.median:10.4f} {ends}"])
+
+
+@contextmanager
+def _bar(total: int, done: int, quiet: bool) -> Iterator:
+    """Tells of every finished run: a progress bar on a terminal, lines elsewhere."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            job = bar.add_task("training", total=total, completed=done)
+            yield lambda result: bar.update(job, advance=1, description=result.run.label)
+    else:
+
+        def tell(result) -> None:
+            trained = result.trained
+            text = f"{result.run.label}, N = {result.run.n}: {trained.state} after {trained.steps} steps"
+            print(f"{text}, {result.seconds:.1f} s", file=sys.stderr, flush=True)
+
+        yield tell

@@ -1,0 +1,112 @@
+"""Ensembles of recurrent models: input maps for all positions at once, then one batched step a position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from separatrix.core.errors import InputError
+from separatrix.core.recurrent import DiagonalSsm, Elman, Exact, Gru, Lstm, Recurrent
+from separatrix.models.nets.ensembles.parts import affine, first_rows, read_out, table_rows
+
+
+def recurrent_outputs(
+    arch: Recurrent, t: Mapping[str, Tensor], tokens: Tensor, queries: Sequence[int] | None
+) -> Tensor:
+    """(members, batch, queries, outputs)."""
+    if not isinstance(arch.state, Exact):
+        raise InputError("ensembles train models whose state is not rounded")
+    x = table_rows(t["embed.token"], tokens)
+    if arch.first.positions:
+        x = x + first_rows(t["embed.position"], tokens.shape[2])
+    for i, layer in enumerate(arch.layers):
+        own = {name.removeprefix(f"layers.{i}."): value for name, value in t.items() if name.startswith(f"layers.{i}.")}
+        drive = affine(x, own["in"], own["bias"])
+        match layer:
+            case DiagonalSsm():
+                states = _diagonal(layer, own, drive)
+                x = torch.relu(affine(states, own["out"], own["out_bias"]) + affine(x, own["skip"]))
+            case Elman():
+                x = _elman(layer, own, drive)
+            case Lstm():
+                x = _lstm(layer, own, drive)
+            case Gru():
+                x = _gru(layer, own, drive)
+    return read_out(x, t, queries)
+
+
+def _start(own: Mapping[str, Tensor], batch: int) -> Tensor:
+    """(members, batch, state)."""
+    return own["start"][:, None].expand(-1, batch, -1)
+
+
+def _elman(layer: Elman, own: Mapping[str, Tensor], drive: Tensor) -> Tensor:
+    h, states = _start(own, drive.shape[1]), []
+    act = torch.relu if layer.activation == "relu" else torch.tanh
+    for d in drive.unbind(2):  # never drive[:, :, j]: its backward fills a whole tensor a step
+        h = act(torch.baddbmm(d, h, own["recurrent"]))
+        states.append(h)
+    return torch.stack(states, dim=2)
+
+
+def _lstm(layer: Lstm, own: Mapping[str, Tensor], drive: Tensor) -> Tensor:
+    h, c = _start(own, drive.shape[1]).split(layer.units, dim=2)
+    states = []
+    for d in drive.unbind(2):
+        enter, keep, candidate, leave = torch.baddbmm(d, h, own["recurrent"]).split(layer.units, dim=2)
+        c = torch.sigmoid(keep) * c + torch.sigmoid(enter) * torch.tanh(candidate)
+        h = torch.sigmoid(leave) * torch.tanh(c)
+        states.append(h)
+    return torch.stack(states, dim=2)
+
+
+def _gru(layer: Gru, own: Mapping[str, Tensor], drive: Tensor) -> Tensor:
+    u, h, states = layer.units, _start(own, drive.shape[1]), []
+    for d in drive.unbind(2):
+        back = torch.bmm(h, own["recurrent"])
+        reset, update = torch.sigmoid(d[..., : 2 * u] + back[..., : 2 * u]).split(u, dim=2)
+        inner = back[..., 2 * u :] + own["candidate_bias"][:, None]
+        h = (1 - update) * torch.tanh(d[..., 2 * u :] + reset * inner) + update * h
+        states.append(h)
+    return torch.stack(states, dim=2)
+
+
+def _diagonal(layer: DiagonalSsm, own: Mapping[str, Tensor], drive: Tensor) -> Tensor:
+    """(members, batch, positions, 2 units) real parts, then imaginary parts."""
+    u = layer.units
+    turn = torch.complex(own["diagonal"][:, 0], own["diagonal"][:, 1])[:, None]
+    start = _start(own, drive.shape[1])
+    s = torch.complex(start[..., :u].contiguous(), start[..., u:].contiguous())
+    inputs = torch.complex(drive[..., :u].contiguous(), drive[..., u:].contiguous())
+    states = LinearScan.apply(turn, inputs, s)
+    assert isinstance(states, Tensor)
+    return torch.cat([states.real, states.imag], dim=3)
+
+
+class LinearScan(torch.autograd.Function):
+    """s_j = a s_{j-1} + x_j for complex a (members, 1, u), x (members, batch, positions, u), s_0 (members, batch, u).
+
+    Backward runs the same recurrence from the end, with conj(a); on a CPU the sequential scan beats doubling.
+    """
+
+    @staticmethod
+    def forward(ctx, a: Tensor, x: Tensor, s: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        states, state = torch.empty_like(x), s
+        for j in range(x.shape[2]):
+            state = torch.addcmul(x[:, :, j], a, state, out=states[:, :, j])
+        ctx.save_for_backward(a, s, states)
+        return states
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, s, states = ctx.saved_tensors
+        back, total = a.conj(), torch.zeros_like(s)
+        through = torch.empty_like(grad)
+        for j in reversed(range(grad.shape[2])):
+            total = grad[:, :, j] + back * total
+            through[:, :, j] = total
+        before = torch.cat([s[:, :, None], states[:, :, :-1]], dim=2)
+        by_turn = (through * before.conj()).sum(dim=(1, 2))[:, None]
+        return by_turn, through, back * total
