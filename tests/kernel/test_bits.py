@@ -60,9 +60,7 @@ def submit(model: Model, task: Task, n: int, kind: str, semantics: str = GOOD, *
 def made(model: Model, task: Task, n: int, kind: str, semantics: str = GOOD, **evidence: object) -> Certificate:
     rules = KINDS[kind]
     claim = Claim(task.name, task.parameters(), n, rules.statement, semantics)  # pyright: ignore
-    return Certificate(
-        kind, claim, rules.guarantee, task.source_sha256(), evidence, {}, model.reference(), rules.trusted
-    )
+    return Certificate(kind, claim, rules.worth, task.source_sha256(), evidence, {}, model.reference(), rules.trusted)
 
 
 def by_hand(model: Model, task: Task, n: int, semantics: str) -> tuple[bool, list[int]]:

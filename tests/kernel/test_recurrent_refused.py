@@ -16,7 +16,7 @@ from separatrix.verify.provers import registry as provers
 
 TRANSFORMERS_ONLY = ("separable", "heads", "exhaustive", "contract", "pointer-sets", "pointer-counterexample")
 EVIDENCE = {
-    "contract": {"factor": "mismatch", "noise": "0x0.0p+0", "terms": 0},
+    "contract": {"factor": "mismatch", "noise": "0x0.0p+0", "terms": 0, "merge": True},
     "pointer-sets": {"method": "exhaustive"},
     "pointer-counterexample": {"tokens": [[1], [0], [0]], "signs": [1, 0, 0], "query": 0},
 }

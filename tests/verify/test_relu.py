@@ -21,9 +21,9 @@ from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.majority import Majority
 from separatrix.verify.provers import certify
-from separatrix.verify.provers.heads import Tally
 from separatrix.verify.provers.relu import _pieces, decide, decide_cells, prove
 from separatrix.verify.provers.relu_trees import arrays
+from separatrix.verify.provers.tally import Tally
 
 
 def check_failures(model: Model, task: Task, n: int, tally: Tally) -> None:

@@ -66,8 +66,6 @@ def register(app: typer.Typer) -> None:
         arithmetic = Semantics.parse(semantics)
         if arithmetic.bits is not None and (least_precision or dry_run):
             raise InputError(f"{arithmetic}: --least-precision and --dry-run are about real numbers and floats")
-        if seconds is not None and not seconds > 0:
-            raise InputError(f"--time {seconds}: take a positive number of seconds")
         loaded = Model.load(model)
         problem.domain(n)
         if dry_run:
