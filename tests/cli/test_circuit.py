@@ -87,3 +87,29 @@ def test_bad_input_is_one_line(
     assert words in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_and_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from separatrix.depth.specimens import lookup_by_codes
+    from separatrix.tasks.index_lookup import IndexLookup
+
+    lookup_by_codes(IndexLookup(2), 4).save(tmp_path / "model")
+    words = (str(tmp_path / "model"), "--n", "5", "--semantics", "bits:5.2,weights:2,scores:4.0,exp:8")
+    assert call(*words, "--json", "-o", str(tmp_path / "model.npz")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["wrong"] == 0 and report["n"] == 5 and report["depth"] == 6
+    from separatrix.depth.export import read_npz
+
+    assert read_npz(tmp_path / "model.npz").gates == report["gates"]
+    for ending in ("blif", "opb", "v", "aag"):
+        assert call(*words, "-o", str(tmp_path / f"model.{ending}")) == 0 and (tmp_path / f"model.{ending}").exists()
+    for bad, word in (
+        (("--semantics", "fp32"), "bits:"),
+        (("--scale", "n=4,8"), "reference head"),
+        (("-o", "x.pdf"), ".npz"),
+        (("--n", "9"), "positions"),
+    ):
+        capsys.readouterr()
+        assert call(*words, *bad) in (2, 3)
+        told = capsys.readouterr().err
+        assert word in told and told.count("\n") == 1

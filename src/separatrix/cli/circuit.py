@@ -1,4 +1,4 @@
-"""separatrix circuit: a head or a model as a threshold circuit, measured; families over lengths; the primitives."""
+"""separatrix circuit: a model or the reference head as a threshold circuit; families over lengths; the primitives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import typer
 
 from separatrix.cli.options import Json, lines, print_json, telling
 
-File = Annotated[Path | None, typer.Option("-o", "--out", help="Write to this file: .svg (with --scale) or .json.")]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Write the report (.json; with --scale .svg) or the circuit (.npz .opb .cnf .v .blif .aag .aig).",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +24,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def circuit(
-        n: Annotated[int, typer.Option("--n", help="Rows of the reference head.")] = 8,
+        model: Annotated[
+            Path | None, typer.Argument(help="A model folder; the reference RoPE head where none is given.")
+        ] = None,
+        semantics: Annotated[
+            str, typer.Option(help="With MODEL: its numbers, as bits:5.2,weights:2,scores:4.0,exp:8.")
+        ] = "bits:8.4",
+        n: Annotated[int, typer.Option("--n", help="Tokens of the model, or rows of the reference head.")] = 8,
         d: Annotated[int, typer.Option("--d", help="Width of a row, even.")] = 4,
         p: Annotated[int, typer.Option("--p", help="Bits of a number.")] = 4,
         layers: Annotated[int, typer.Option("--layers", help="Attention layers.")] = 1,
@@ -30,9 +43,16 @@ def register(app: typer.Typer) -> None:
         out: File = None,
         as_json: Json = False,
     ) -> None:
-        """The reference RoPE attention head as a threshold circuit: depth, size, and equality with its emulator."""
-        from separatrix.core.errors import InputError
+        """A quantised model, or the reference RoPE head, as a threshold circuit: depth, size, and what it equals.
 
+        The model's logits at its last position are the outputs.
+        """
+        from separatrix.core.errors import InputError
+        from separatrix.depth.export import FORMATS
+
+        made = None
+        if model is not None and (scale is not None or primitives or every):
+            raise InputError("--scale, --primitives and --round-every are about the reference head, not about a model")
         if scale is not None and primitives:
             raise InputError("--scale and --primitives are two reports; ask for one")
         for name, value in (("--n", n), ("--d", d), ("--p", p), ("--layers", layers)):
@@ -42,8 +62,9 @@ def register(app: typer.Typer) -> None:
             raise InputError("--round-every builds one layer at one length, with --p 2, 3 or 4")
         if not every and (p < 3 or p > 8):
             raise InputError(f"--p {p}: heads are built for 3 to 8 bits (a table has 2^p steps for every pair of rows)")
-        if out is not None and out.suffix not in ((".svg", ".json") if scale else (".json",)):
-            raise InputError(f"-o {out}: reports are written as .json, and with --scale as .svg")
+        endings = (".json", ".svg") if scale else (".json",) if primitives or every else (".json", *FORMATS)
+        if out is not None and out.suffix not in endings:
+            raise InputError(f"-o {out}: this report is written as {', '.join(endings)}")
         with telling(as_json) as progress:
             if primitives:
                 from separatrix.depth.primitives.table import primitive_rows
@@ -64,9 +85,14 @@ def register(app: typer.Typer) -> None:
             else:
                 from separatrix.depth.report import compiled, lines_of, reference
 
-                result = compiled(reference(n, d, p, layers), progress)[1]
+                network = reference(n, d, p, layers) if model is None else _quantised(model, n, semantics)
+                made, result = compiled(network, progress)
                 text = lines_of(result)
-        if out is not None:
+        if out is not None and out.suffix in FORMATS and made is not None:
+            from separatrix.depth.export import write
+
+            write(made, out)
+        elif out is not None:
             _write(out, result)
         if as_json:
             print_json(result)
@@ -76,6 +102,22 @@ def register(app: typer.Typer) -> None:
                 lines([f"written: {out}"])
         wrong = any(r["wrong"] or r["depth"] != r["stated"] for r in result.get("primitives", []))
         raise typer.Exit(1 if wrong else 0)
+
+
+def _quantised(folder: Path, n: int, semantics: str):
+    from separatrix.core.errors import InputError
+    from separatrix.core.semantics import Semantics
+    from separatrix.depth.compiler.network import MEMORY, estimate
+    from separatrix.depth.model import quantised
+    from separatrix.models.model import Model
+
+    spec = Semantics.parse(semantics).bits
+    if spec is None:
+        raise InputError(f"--semantics {semantics}: circuits are about bits: semantics, such as bits:8.4")
+    loaded = Model.load(folder)
+    network = quantised(loaded.transformer, loaded.tensors, n, (n - 1,), spec)
+    estimate(network).demand(MEMORY)
+    return network
 
 
 def _lengths(text: str) -> list[int]:
