@@ -8,8 +8,11 @@ import pytest
 from kernel.contract_cases import STEPS, Before, LastZero, inputs_of, random_chain, random_model, streams, whole
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.kernel import contract
+from separatrix.kernel.balls import Ball
+from separatrix.kernel.contracts.feed import Feed
 from separatrix.kernel.contracts.layers import Weights, blocks_of
 from separatrix.kernel.contracts.rows import rows_of
+from separatrix.kernel.contracts.stream import compress
 from separatrix.models.evaluate import evaluate
 
 
@@ -129,3 +132,40 @@ def test_causal_cells_need_a_causal_mask() -> None:
     model = random_model(rng, chain, 3, "none")
     with pytest.raises(UnknownError, match="behind its own"):
         contract.check(whole(chain), chain, 3, Weights(model.arch, model.tensors, 0.0, 2**20))
+
+
+@pytest.mark.parametrize(
+    ("column", "rad"), [((1.0, 1e-13), (1.0, 1e15)), ((1e200, 1e-200), (1e-201, 1e202)), ((1.0, 5e-324), (0.0, 1e308))]
+)
+def test_what_a_unit_reads_beside_one_coordinate_is_never_lost(
+    column: tuple[float, float], rad: tuple[float, float]
+) -> None:
+    """The second unit reads all but a multiple of what the first one reads, and another coordinate of wide range."""
+    inner = np.array([[column[0], column[0]], [0.0, column[1]]])
+    for order in ([0, 1], [1, 0]):
+        out = np.array([[0.0], [1.0]])[order]
+        layer = Feed(*map(Ball.exact, (inner[:, order], np.zeros(2), out, np.zeros(1))))
+        found = layer.ranges(Ball(np.zeros((1, 2)), np.array([rad])), 0.0)
+        most = column[0] * rad[0] + column[1] * rad[1]
+        assert found.low[0, 0] <= 0 and found.high[0, 0] >= most * (1 - 1e-9)
+
+
+def test_rows_of_many_large_columns_stay_apart() -> None:
+    """The product of the sizes of the columns is far beyond 64 bits, by powers of two and otherwise."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        rows = int(rng.integers(1, 7))
+        size = 2 ** rng.integers(1, 42, 6) - rng.integers(0, 2, 6)
+        columns = rng.integers(0, 3, (6, rows)) * ((size - 1) // 2)[:, None]
+        found = compress(*columns)
+        assert (found == np.unique(columns, axis=1, return_inverse=True)[1].reshape(-1)).all()
+
+
+def test_integers_that_are_no_floats_are_not_taken_for_exact() -> None:
+    model = random_model(np.random.default_rng(3), (Before(2, 2, 1),), 3, "causal")
+    tensors = {name: np.ones_like(tensor) for name, tensor in model.tensors.items()}
+    tensors["embed.token"] = np.full(tensors["embed.token"].shape, 2**53 + 1)
+    if "embed.position" in tensors:
+        tensors["embed.position"][:] = 0.0
+    weights, first = Weights(model.arch, tensors, 0.0, 2**20), np.zeros(1, dtype=np.int64)
+    assert weights.alive(0).all() and not np.isfinite(weights.embedded(first, first).rad).any()

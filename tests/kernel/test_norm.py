@@ -56,6 +56,21 @@ def test_balls_of_a_layer_norm_hold_torchs() -> None:
         assert (np.abs(ball.mid - wanted) <= ball.rad + 1e-9 * (1 + np.abs(wanted))).all()
 
 
+def test_an_integer_eps_that_is_no_float_is_not_rounded() -> None:
+    """With eps = 2^53 + 1 the norm of (1, -1) is 1 / sqrt(2^53 + 2); arb tells it from that with eps = 2^53."""
+    from flint import arb
+
+    arch = Arch(2, Table(1), (FeedForward(1, norm="pre"),), Readout(1))
+    tensors = {name: np.zeros(shape) for name, shape in tensor_shapes(arch).items()}
+    tensors["embed.token"][:] = [[1.0, -1.0]]
+    for name in ("layers.0.norm_scale", "layers.0.in", "layers.0.out", "readout.weight"):
+        tensors[name].reshape(-1)[0] = 1.0
+    tensors["layers.0.norm_eps"] = np.array(2**53 + 1)
+    with precision(256):
+        (found,) = Net(arch, tensors).logits(np.zeros(1, dtype=np.int64), 0)
+        assert found.overlaps(1 / arb(2**53 + 2).sqrt()) and not found.overlaps(1 / arb(2**53 + 1).sqrt())
+
+
 def test_balls_and_arb_agree_with_the_evaluation() -> None:
     for seed in range(20):
         made = model(seed=seed)

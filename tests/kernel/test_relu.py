@@ -11,10 +11,12 @@ import pytest
 from kernel.relu_cases import Instance, anyhow, cases, inputs_of, values
 from separatrix.core.arch import Attention, FeedForward, LayerNorm, Readout
 from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.domain import Constraint
 from separatrix.core.errors import SeparatrixError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import REAL
 from separatrix.kernel import judge
+from separatrix.kernel.least import Words
 from separatrix.kernel.relu import groups, read_model, root_box, split_box
 from separatrix.kernel.relu_bounds import Leaves, Ranges, leaves_low, units
 from separatrix.kernel.relu_tables import Scene, words_of
@@ -51,6 +53,18 @@ def test_least_sums_are_least() -> None:
                 assert not words.low(terms[None], np.array([cell]))[0] > -np.inf
                 kinds[group.constraint.kind] += 1
     assert min(kinds[kind] for kind in ("product", "count", "distinct", "regular")) >= 10, kinds
+
+
+def test_a_way_through_an_automaton_whose_sum_overflows_is_still_a_way() -> None:
+    """The word 1 1 0 0 0 costs more than a float holds half-way, and in the end less than the only other one."""
+    table = ((3, 1, 2), (1, 1, 3), (3, 3, 2), (3, 3, 3))
+    tie = Constraint("regular", transitions=table, accepting=(1, 2))
+    none, huge = np.zeros((1, 0), dtype=np.int64), 1.5e308
+    allowed = np.array([[False, True, True]] * 2 + [[True, False, True]] * 3)
+    words = Words(tie, np.arange(3), allowed, none, none, np.arange(5))
+    terms = np.array([[[0.0, huge, 0.0]] * 2 + [[-huge, 0.0, 0.0]] * 3])
+    with np.errstate(all="ignore"):
+        assert words.low(terms, np.zeros(1, dtype=np.int64))[0] <= -huge
 
 
 def test_ranges_hold_for_any_guess() -> None:

@@ -20,6 +20,7 @@ from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import judge
+from separatrix.kernel.layer import Layer
 from separatrix.kernel.separable import check
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
@@ -304,6 +305,16 @@ def test_integers_beyond_floats_are_not_taken_for_their_neighbours() -> None:
     model = Model(base.arch, dict(base.tensors) | {"readout.weight": weight, "readout.bias": bias})
     right = [arb_right(model, IndexLookup(2), 2, row, 2) for row in all_inputs(IndexLookup(2), 2)]
     assert not accepts(model, IndexLookup(2), 2) or all(right)
+
+
+def test_integers_beyond_floats_are_no_exact_queries() -> None:
+    base = good()
+    token = base.tensors["embed.token"].astype(np.int64)
+    token[0, 0] = 2**53 + 1
+    tensors = dict(base.tensors) | {"embed.token": token}
+    layer = Layer.of(base.arch, tensors, 3)
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(layer.queries([0], 2)[0].rad).any()
 
 
 def test_an_enormous_temperature_is_still_right() -> None:

@@ -139,13 +139,13 @@ class Net:
                 continue
             seen, asks = x, here
             if layer.norm != "none":
-                eps = float(t[f"layers.{i}.norm_eps"])
+                eps = t[f"layers.{i}.norm_eps"].item()  # an integer stays one
                 seen, asks = (self._norm(part, f"layers.{i}.norm_", eps) for part in (x, here))
             out = self._attend(i, layer, seen, asks, rows) if isinstance(layer, Attention) else self._feed(i, asks)
             x = out + here if layer.residual else out
         return entries(x * self.maps["readout.weight"][0] + self.maps["readout.bias"][0])[0]
 
-    def _norm(self, x: Matrix, name: str, eps: float) -> Matrix:
+    def _norm(self, x: Matrix, name: str, eps: float | int) -> Matrix:
         """The layer norm of every row, by the scale and perhaps the bias that `name` begins."""
         from flint import arb
 

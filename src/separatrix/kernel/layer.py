@@ -86,7 +86,8 @@ class Layer:
         """Embeddings (g, d) of these tokens at the query's position, and g(x) (g, d) with score(x, y) = <g(x), y>."""
         rows = list(tokens)
         x = self.token[rows] + self.position[[position] * len(rows)]
-        x = Ball(x.mid, np.where(_sum_is_exact(self.token.mid[rows], self.position.mid[position]), 0.0, x.rad))
+        given = self.token.rad[rows] + self.position.rad[position]  # 0, but for integers that are no floats
+        x = Ball(x.mid, np.where(_sum_is_exact(self.token.mid[rows], self.position.mid[position]), given, x.rad))
         return x, ((x @ self.query) * Ball.exact(np.float64(self.scale))) @ Ball(self.key.mid.T, self.key.rad.T)
 
     def read(self, rows: Ball) -> Ball:

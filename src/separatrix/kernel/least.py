@@ -117,8 +117,9 @@ class Words:
         least = np.full((len(terms), len(table)), np.inf)
         least[:, 0] = 0.0
         for letter in np.moveaxis(terms[:, :, known], 1, 0):
-            step = least[:, :, None] + letter[:, None]
-            step = np.where(step < np.inf, np.nextafter(step, -np.inf), np.inf).reshape(len(terms), -1)
+            way = (least[:, :, None] < np.inf) & (letter[:, None] < np.inf)  # a sum that overflows is still a way
+            step = np.nextafter(least[:, :, None] + letter[:, None], -np.inf)
+            step = np.where(way, step, np.inf).reshape(len(terms), -1)
             least = np.full(least.shape, np.inf)
             least[:, targets] = np.minimum.reduceat(step[:, order], starts, axis=1)
         end = least[:, list(self.constraint.accepting)]

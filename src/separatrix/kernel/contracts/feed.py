@@ -63,7 +63,8 @@ class Feed:
         for direction, units in _directions(weights):
             pivot = int(np.flatnonzero(direction)[0])  # direction[pivot] is 1
             slope, here, straight = weights[pivot, units], offset[:, units], None
-            if np.count_nonzero(direction) == 1:  # t is one coordinate; what it adds by itself belongs here
+            # units that read one coordinate and, however little, nothing else: what t adds by itself belongs here
+            if np.count_nonzero(weights[:, units].any(axis=1)) == 1:
                 alone.discard(pivot)
                 t = x[:, loose[[pivot]]]
                 straight = self._straight(loose[[pivot]])

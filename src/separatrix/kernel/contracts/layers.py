@@ -37,7 +37,7 @@ class Weights:
         if self.arch.first.positions:
             other = self["embed.position"][place]
             total = box + other
-            box = Ball(total.mid, np.where((box.mid == 0) | (other.mid == 0), 0.0, total.rad))
+            box = Ball(total.mid, np.where((box.mid == 0) | (other.mid == 0), box.rad + other.rad, total.rad))
         return self._alive(box, 0)
 
     def blank(self) -> tuple[np.ndarray, np.ndarray]:

@@ -55,8 +55,9 @@ def compress(*columns: Ints) -> Ints:
     """(rows,) numbers 0, 1, .. that are equal where all columns are, for columns of non-negative numbers."""
     total = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
-        if len(column) and (total.max() + 1) * (int(column.max()) + 1) > 2**62:
+        if len(column) and (int(total.max()) + 1) * (int(column.max()) + 1) > 2**62:
             total = np.unique(total, return_inverse=True)[1].reshape(-1)
+            column = np.unique(column, return_inverse=True)[1].reshape(-1)
         total = total * (int(column.max(initial=0)) + 1) + column
     return np.unique(total, return_inverse=True)[1].reshape(-1)
 
