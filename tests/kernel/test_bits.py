@@ -61,7 +61,7 @@ def made(model: Model, task: Task, n: int, kind: str, semantics: str = GOOD, **e
     rules = KINDS[kind]
     claim = Claim(task.name, task.parameters(), n, rules.statement, semantics)  # pyright: ignore
     return Certificate(
-        kind, claim, rules.guarantee, task.source_sha256(), evidence, {}, model.reference(), rules.trusted
+        kind, claim, rules.worth, task.source_sha256(), evidence, {}, model.reference(), rules.trusted
     )
 
 

@@ -88,7 +88,7 @@ def test_the_stated_error_is_an_upper_bound() -> None:
     rng = np.random.default_rng(0)
     for beta in (8.0, 12.0, 20.0):
         for name in PROGRAMS:
-            model, task = compile_direct(PROGRAMS[name](6), beta), real_task(name, eps=1e8)
+            model, task = compile_direct(PROGRAMS[name](6), beta), real_task(name, eps=9e5)
             said = verdict(model, task, 6)
             assert said.accepted
             bound = float(said.sentence.split("error at most ")[1].split(",")[0])

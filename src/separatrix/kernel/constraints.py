@@ -37,7 +37,7 @@ class Tied:
     rows: np.ndarray
     allowed: np.ndarray
     with_query: bool
-    memo: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    memo: dict[bytes, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, group: CellGroup, zones: list[tuple[np.ndarray, np.ndarray]], used: np.ndarray, positions: int) -> Tied:
@@ -113,12 +113,13 @@ class Tied:
             raise _empty()
         low = np.empty((*terms.shape[:2], len(held)))
         for row in np.unique(taken, axis=0):
-            key = (id(terms), row.tobytes())
-            if key not in self.memo:
+            key = row.tobytes()
+            if key not in self.memo or self.memo[key][0] is not terms:  # an id would not do: arrays come and go
                 open_ = self.allowed & (kinds >= 0) & ~np.isin(kinds, row)
                 self.memo.clear()
-                self.memo[key] = np.where(open_, terms, np.inf).min(axis=3, initial=np.inf), kinds[open_.any(axis=0)]
-            least, left = self.memo[key]
+                least = np.where(open_, terms, np.inf).min(axis=3, initial=np.inf)
+                self.memo[key] = terms, least, kinds[open_.any(axis=0)]
+            _, least, left = self.memo[key]
             if np.isposinf(least[:, :, free]).any() or len(np.unique(left)) < free.sum():
                 raise _empty()
             low[:, :, (taken == row).all(axis=1)] = sum_low(least[:, :, free], axis=2)[:, :, None]
