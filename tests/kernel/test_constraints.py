@@ -379,3 +379,27 @@ def test_real_acceptance_without_prices_agrees_with_enumeration() -> None:
         if margin > 1e-9 and "distinct" not in made.family and made.family not in ("recall", "separate"):
             assert fine, (seed, made.family)
     assert all(seen[family, True] >= 8 and seen[family, False] >= 1 for family, _ in seen), seen
+
+
+def test_what_is_kept_between_calls_is_never_that_of_another_array() -> None:
+    """Arrays come and go: a new one often stands where an old one stood, so that their ids are equal."""
+    group = CellGroup(
+        2, 2, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.int64), labels=np.array([0]),
+        constraint=Constraint("distinct", positions=(0, 1)),
+    )  # fmt: skip
+    tied = Tied.of(group, [(np.arange(3), np.arange(2))], np.arange(3), 3)
+    nothing, first = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+
+    def low(terms: np.ndarray) -> float:
+        return float(tied.low(terms, nothing, first, first, None)[0, 0])
+
+    other = np.full((1, 1, 2, 3), -7.0)
+    terms = np.full((1, 1, 2, 3), 5.0)
+    assert low(terms) == pytest.approx(10.0)
+    place, new = id(terms), []
+    del terms
+    for _ in range(2000):
+        new.append(other.copy())
+        if id(new[-1]) == place:
+            break
+    assert low(new[-1]) == pytest.approx(-14.0)

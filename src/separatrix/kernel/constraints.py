@@ -114,7 +114,7 @@ class Tied:
         low = np.empty((*terms.shape[:2], len(held)))
         for row in np.unique(taken, axis=0):
             key = row.tobytes()
-            if key not in self.memo or self.memo[key][0] is not terms:  # held, so that its identity is not reused
+            if key not in self.memo or self.memo[key][0] is not terms:  # an id would not do: arrays come and go
                 open_ = self.allowed & (kinds >= 0) & ~np.isin(kinds, row)
                 self.memo.clear()
                 least = np.where(open_, terms, np.inf).min(axis=3, initial=np.inf)

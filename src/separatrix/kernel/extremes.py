@@ -69,7 +69,7 @@ class State:
                 raise UnknownError("a node subtracts a maximum")
             if len(total) * len(forms) > MOST_FORMS:
                 raise UnknownError("a word depends on too many linear forms")
-            scaled = guard(fair(coefficient) * forms)
+            scaled = times(fair(coefficient), forms)
             total = distinct(guard((total[:, None] + scaled[None]).reshape(-1, total.shape[1])))
         return total
 
@@ -111,6 +111,14 @@ def guard(forms: np.ndarray) -> np.ndarray:
     if not (np.abs(forms) < LARGEST).all() or (forms * GRID != np.rint(forms * GRID)).any():
         raise UnknownError("a coefficient is not a multiple of 2^-20 below 2^30")
     return forms
+
+
+def times(coefficient: float, forms: np.ndarray) -> np.ndarray:
+    """Their product; UnknownError unless it lies on the grid exactly, not only once it was rounded to a float."""
+    steps = np.int64(coefficient * GRID) * (forms * GRID).astype(np.int64)  # modulo 2^64, in steps of 2^-40
+    if (steps & (int(GRID) - 1)).any():
+        raise UnknownError("a product of coefficients is not a multiple of 2^-20")
+    return guard(coefficient * forms)
 
 
 def distinct(forms: np.ndarray) -> np.ndarray:

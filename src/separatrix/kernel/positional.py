@@ -94,8 +94,11 @@ def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, sc
         mixing = [t[f"layers.{i}.value"][h] @ t[f"layers.{i}.output"][h] for h in range(len(targets))]
         state = state.after(_steps(arch, tensors, i, targets))
         size = [_norm(mix) for mix in mixing]
-        got = sum(m * (delta * most + error) for m, delta in zip(size, leak, strict=True)) * SLACK
-        error = max(got, error) * _norm(t[f"layers.{i}.mlp.0.weight"]) * _norm(t[f"layers.{i}.mlp.1.weight"]) * SLACK
+        # TINY before each factor that could magnify what has underflowed
+        got = sum(m * (delta * most + error + TINY) for m, delta in zip(size, leak, strict=True)) * SLACK
+        for k in (0, 1):
+            error = (max(got, error) if k == 0 else error) + TINY
+            error = error * _norm(t[f"layers.{i}.mlp.{k}.weight"]) * SLACK
         error += TINY
         most = state.largest(scale)
     weight, bias = (exact(np.atleast_2d(tensors[f"readout.{name}"])) for name in ("weight", "bias"))

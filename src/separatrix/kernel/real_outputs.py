@@ -140,6 +140,8 @@ class Reader:
         if len(task.queries(n)) * layer.heads * domain.positions > MOST_PAIRS:
             raise UnknownError(f"more than {MOST_PAIRS} weights to enclose")
         readout, real = Ball.exact(tensors["readout.weight"]), Ball.exact(tensors["embed.linear"])
+        if not all(np.isfinite(Ball.exact(tensor).rad).all() for tensor in tensors.values()):
+            raise UnknownError("a stored integer is longer than a float64 significand")
         place = tensors["embed.position"].astype(np.float64)
         if arch.blank:
             place = np.concatenate([place, tensors["embed.blank"][None].astype(np.float64)])

@@ -21,6 +21,7 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.recurrent import DiagonalSsm, FixedPoint, Recurrent
 from separatrix.kernel.balls import Ball, sum_high, sum_low, times_low
 from separatrix.kernel.case import Case
+from separatrix.kernel.needs import inside
 
 MOST_BITS = 4  # of one number
 MOST_ENTRIES = 2**26  # numbers of the state times tokens
@@ -33,6 +34,8 @@ def check_case(case: Case) -> str:
     arch = case.recurrent()
     if arch is None:
         raise UnknownError("the stored check decides recurrent models")
+    if not all(np.isfinite(Ball.exact(tensor).rad).all() for tensor in case.tensors.values()):
+        raise UnknownError("a stored integer is longer than a float64 significand")
     with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
         if name:
             from separatrix.kernel import stored_flags
@@ -196,6 +199,9 @@ class Store:
         vocabulary = self.value.shape[1]
         if group.symbols.size and not 0 <= group.symbols.min() <= group.symbols.max() < vocabulary > token >= 0:
             raise RejectedError("a cell of this task holds a symbol that its domain does not have")
+        places, held = group.positions.reshape(-1), group.symbols.reshape(-1)  # outputs are dropped by the background
+        if group.background is not None and not inside(group.background, places, held).all():
+            raise UnknownError("a cell of this task forces a symbol that its background does not have")
         base_low, base_high = self._range(group)
         offset = self.skip[token] + self.place_skip[query]
         _, high = self._add(base_low[self.reads], base_high[self.reads], self.weights, offset)

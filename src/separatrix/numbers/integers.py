@@ -154,7 +154,10 @@ def exponentials(spec: BitsSpec) -> np.ndarray:
 
 def dyadic(values: np.ndarray) -> tuple[np.ndarray, int]:
     """(integers M as Python ints, e) with values = M / 2^e exactly."""
-    significand, exponent = np.frexp(np.asarray(values, dtype=np.float64))
+    given = np.asarray(values)
+    if given.dtype.kind == "i" and ((given >= EXACT) | (given <= -EXACT)).any():  # 2^53 + 1 would become 2^53
+        raise UnknownError("a stored integer is too large for bits: semantics (2^53 or more)")
+    significand, exponent = np.frexp(given.astype(np.float64))
     whole = (significand * 2.0**53).astype(np.int64).astype(object)
     exponent = exponent.astype(np.int64) - 53
     e = int(max(0, -exponent.min(initial=0)))
