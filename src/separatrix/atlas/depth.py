@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from separatrix.depth.classes import TABLE
@@ -12,7 +13,17 @@ READ = {"abstract": "abstract read", "statement": "statement read", "recalled": 
 
 def statements() -> tuple[Statement, ...]:
     """The table of classes, each line with how it is known."""
-    return tuple(Statement(r.subject, r.statement, f"{r.source} ({READ[r.read]})") for r in TABLE)
+    return tuple(Statement(_printed(r.subject), _printed(r.statement), f"{r.source} ({READ[r.read]})") for r in TABLE)
+
+
+def _printed(text: str) -> str:
+    """Plain text with its exponents raised.
+
+    >>> _printed("log^d n <= 2^-poly(n)")
+    'log^{d} n ≤ 2^{−poly(n)}'
+    """
+    raised = re.sub(r"\^(-?\w+(?:\(n\))?)", lambda m: f"^{{{m[1].replace('-', '−')}}}", text.replace("<=", "≤"))
+    return raised.replace("`", "")
 
 
 def growth_figure(result: dict[str, Any]) -> Growth:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from separatrix import can, cannot
+from separatrix.atlas.evidence import ONE_LAYER
 from separatrix.atlas.run import Result
 from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, brief, layers_of, order, sentence
 from separatrix.can import Witness
@@ -21,7 +22,7 @@ from separatrix.draw import Bracket, Chart, Curve, Page, Row, Verdict, number
 from separatrix.tasks import make_task
 
 LINEAR = 3  # in the list of growths
-ONE_LAYER = ("message", "exchange", "one-way")  # measures of what one attention layer sends
+ONE = "one-layer transformer"  # the family on charts: deeper models have no cut measure
 KNOWN = 1024  # the N at which bounds of equal growth are compared
 MEASURE = (
     "Bits that cross the cut: state bits for a recurrent model; for one attention layer the audited two-way count "
@@ -87,8 +88,8 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
         met = "" if witness is None else f" Met by {witness.name}: {witness.formula}."
         if about := TASKS[task.name].grows:
             met += f" The bound grows so with {about}."
-        unit = "" if bound.measure == "width" else " bits"
         amount = _amount(bound, task, lower)
+        unit = " units" if bound.measure == "width" else " bits" if amount != "1" else " bit"
         return Verdict(
             "needs",
             amount + unit,
@@ -155,14 +156,17 @@ def _grown(bound: Bound, task: Task) -> Callable[[int], float]:
 
 
 def _amount(bound: Bound, task: Task, lower: int) -> str:
-    """The formula where it is short and in N alone; else what it comes to."""
+    """The formula where it is short and in N alone; else what it comes to, ≈ where that is not exact."""
     text, bits = brief(bound.expression), _grown(bound, task)
     if lower == 0:
         return number(math.ceil(bits(KNOWN)))
-    if lower != LINEAR or (len(text) <= 22 and not re.search(r"label|eps|[a-z]′|⌊|\*K\* log", text)):
+    if len(text) <= 14 and re.fullmatch(r"[-−+/ ()0-9]*(log₂ )?\*N\*( log₂\|Σ\|)?[-−+/ ()0-9]*", text):
         return text
+    if lower != LINEAR:
+        return SHORT[lower] if lower != 1 else "≈ log_{2} *N*"
     slope = round(bits(2**16) / 2**16, 2)
-    return "≈ *N*" if slope == 1 else f"≈ {slope:g} *N*"
+    about = "" if all(bits(n) == slope * n for n in (2**10, 2**16)) else "≈ "
+    return about + {1.0: "*N*", 0.5: "*N*/2"}.get(slope, f"{slope:g} *N*")
 
 
 def _fits(witness: Witness, task: Task, n: int, layers: int | None) -> bool:
@@ -192,19 +196,36 @@ def _chart(task: Task, results: Sequence[Result]) -> Chart:
         if witness.task == task.name and marks and (points := _points(_cut(witness, task))):
             who = "1-layer transformer" if witness.arch == "transformer" else witness.arch
             title = f"{who}, " + name.removeprefix(task.name + "-").replace("-", " ")
-            kind = "recurrent" if witness.serves("rnn") else witness.arch
+            kind = "recurrent" if witness.serves("rnn") else ONE if witness.arch == "transformer" else witness.arch
             curves.append(Curve(title, kind, "can", points, "", witness.source, "proved at the marks", marks))
     for name, bound in cannot.registry.items():
         marks = _marks(results, name)
-        if bound.task == task.name and bound.measure != "width" and marks:
+        if bound.task == task.name and bound.measure not in ("width", "embedding") and marks:
             points = _points(lambda n, b=bound: None if b.vacuous(task, n) else b.bits(task, n))
             who = "any recurrent model" if bound.arch == "rnn" else "one attention layer"
-            family = "recurrent" if bound.arch == "rnn" else bound.arch
+            family = "recurrent" if bound.arch == "rnn" else ONE
             text = (brief(bound.expression), bound.source, "proved at the marks")
             curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
     about = TASKS[task.name]
-    title, bracket = _finding(task, curves), _bracket(task, curves)
-    return Chart(task.name, title, f"{about.gloss}.", tuple(curves), (), bracket, footnote=MEASURE)
+    title, bracket = _finding(task, curves, results), _bracket(task, curves)
+    deep = _deeper(task, results)
+    aside = (f"Not drawn, for want of a cut measure: {deep.name}, {deep.formula}; certified.",) if deep else ()
+    if about.grows:
+        aside += (f"Parameters are fixed here, which stops the bound; it goes on growing with {about.grows}.",)
+    gloss = about.gloss if about.gloss.endswith("?") else f"{about.gloss}."
+    return Chart(task.name, title, gloss, tuple(curves), (), bracket, footnote=aside + MEASURE)
+
+
+def _deeper(task: Task, results: Sequence[Result]) -> Witness | None:
+    """The shallowest certified transformer of several layers, where none of one layer is known."""
+    own = [w for _, w in can.registry.items() if (w.task, w.arch) == (task.name, "transformer")]
+    found = [
+        (witness.size(task, max(marks)).layers or 0, witness)
+        for witness in own
+        if (marks := _marks(results, witness.name))
+    ]
+    layers, witness = min(found, key=lambda pair: pair[0], default=(0, None))
+    return witness if layers > 1 else None
 
 
 def _marks(results: Sequence[Result], name: str) -> tuple[int, ...]:
@@ -235,7 +256,7 @@ def _best(curves: Sequence[Curve], role: str, family: str, n: int) -> float | No
 def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
     """The separation at one N that people know."""
     for n in (2**17, 2**16, 2**10):
-        low, high = _best(curves, "can", "transformer", n), _best(curves, "cannot", "recurrent", n)
+        low, high = _best(curves, "can", ONE, n), _best(curves, "cannot", "recurrent", n)
         if low and high and high > 100 * low:
             return Bracket(
                 n,
@@ -250,17 +271,27 @@ def _bracket(task: Task, curves: Sequence[Curve]) -> Bracket | None:
     return None
 
 
-def _finding(task: Task, curves: Sequence[Curve]) -> str:
-    """The chart's title: what it shows."""
-    title = TASKS[task.name].title
-    own = [w for _, w in can.registry.items() if (w.task, w.arch) == (task.name, "transformer")]
-    made = [o for w in own if (o := _growth(w, task)) is not None]
-    floors = [b for _, b in cannot.registry.items() if b.task == task.name and b.arch == "rnn"]
-    floors.sort(key=lambda b: -b.bits(task, KNOWN))
-    if not made or not floors or not curves:
-        return title
-    needed = brief(floors[0].expression)
-    return f"{title}: {GROWTH[min(made)]} bits for one attention layer, {needed} for any recurrent model"
+def _finding(task: Task, curves: Sequence[Curve], results: Sequence[Result]) -> str:
+    """The chart's title: what it shows, from what was certified."""
+    made = [w for _, w in can.registry.items() if w.task == task.name and _marks(results, w.name)]
+    deep = _deeper(task, results)
+    parts = []
+    if drawn := [o for w in made if w.arch == "transformer" and w is not deep and (o := _growth(w, task)) is not None]:
+        parts.append(f"{GROWTH[min(drawn)]} bits for one attention layer")
+    if deep is not None:
+        parts = [f"{deep.size(task, 16).layers} attention layers can"]
+    for arch, who in (("transformer", "one layer needs"), ("rnn", "any recurrent model needs")):
+        own = [
+            b for _, b in cannot.registry.items() if (b.task, b.arch) == (task.name, arch) and _marks(results, b.name)
+        ]
+        floors = [(o, b.bits(task, KNOWN), b) for b in own if (o := order(_grown(b, task))) is not None and o >= 2]
+        if floors and (arch == "rnn" or deep is not None):
+            top = max(floors, key=lambda f: f[:2])
+            parts.append(f"{who} {_amount(top[2], task, top[0])} bits")
+    if small := [w for w in made if w.serves("rnn") and _growth(w, task) == 0]:
+        bits = min(w.size(task, KNOWN).bits("cut") or 0 for w in small)
+        parts.append(f"{bits} bits are enough for a recurrent model")
+    return f"{TASKS[task.name].title}: {', '.join(parts)}" if len(parts) > 1 else TASKS[task.name].title
 
 
 def _link(path: str, folder: Path) -> str:

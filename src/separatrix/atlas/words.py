@@ -36,7 +36,7 @@ TASKS = {
     "associative-recall": TaskWords(
         "Associative recall",
         RETRIEVAL,
-        "pairs of key and label, then one of 64 keys",
+        "keys with labels, then one of 64 keys",
         {"joined": True},
         lambda n: {"joined": True, "keys": n},
         "*N* keys",
@@ -81,7 +81,7 @@ TASKS = {
         "Regular language", ORDER, "two ones in a row", {"transitions": "0 1, 0 2, 2 2", "accepting": "2"}
     ),
     "dyck": TaskWords("Bounded Dyck", ORDER, "brackets of 2 types, depth at most 2", {"types": 2, "depth": 2}),
-    "k-hop": TaskWords("*k*-hop", ORDER, "follow the last occurrence, *k* = 2 times; 4 symbols", {}),
+    "k-hop": TaskWords("*k*-hop", ORDER, "behind the last like it, *k* = 2 times", {}),
     "pointer-chasing": TaskWords("Pointer chasing", ORDER, "two tables of *N* entries, in turn", {}),
     "boolean-formula": TaskWords("Boolean formula", ORDER, "value of a formula of *N* tokens", {}),
     "word-problem": TaskWords("Words over S_{5}", ORDER, "is the product the identity?", {}),
