@@ -24,7 +24,7 @@ def test_small_atlas(tmp_path: Path) -> None:
     assert len(jobs) == 5  # two witnesses in two arithmetics each, and a bound
     results = run(jobs, workers=1)
     assert [r.job for r in results] == jobs and all(r.guarantee == "proved" for r in results)
-    write_atlas(results, tmp_path)
+    write_atlas(results, tmp_path, lengths=(2, 4))
     page = (tmp_path / "index.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and " src=" not in page
     links = [link for link in re.findall(r'href="([^"#]+)"', page) if link.endswith(".json")]

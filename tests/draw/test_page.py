@@ -6,7 +6,21 @@ from html.parser import HTMLParser
 
 import pytest
 
-from separatrix.draw import AttentionFigure, Chart, Column, Curve, Page, Row, Verdict, attention_svg, page_html
+from separatrix.draw import (
+    AttentionFigure,
+    Chart,
+    Column,
+    Curve,
+    Growth,
+    Page,
+    Row,
+    Series,
+    Statement,
+    Verdict,
+    attention_svg,
+    growth_svg,
+    page_html,
+)
 from separatrix.draw.attention import weight_text
 from separatrix.draw.page import strip_words
 
@@ -85,6 +99,19 @@ def test_any_number_of_columns(columns: int) -> None:
 
 def test_an_empty_page_is_a_page() -> None:
     assert "<h1>T</h1>" in page_html(Page("T", "", (), ()))
+
+
+@pytest.mark.parametrize("text", ["task", EVIL], ids=["plain", "hostile"])
+def test_the_part_on_depth_is_there_and_safe(text: str) -> None:
+    growth = Growth(text, text, (Series(text, ((4, 10), (8, 40)), text),), Series(text, ((4, 4), (8, 4)), text))
+    made = page_html(Page("T", "", (), (), growth=growth, statements=(Statement(text, text, text),)))
+    outline = Outline()
+    outline.feed(made)
+    assert outline.open == [] and 'id="depth"' in made and outline.tags.count("svg") == 2
+    for compact in (False, True):
+        root = ET.fromstring(growth_svg(growth, compact=compact))
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4
+    assert 'id="depth"' not in page_html(Page("T", "", (), ()))
 
 
 def test_a_cell_says_in_words_what_its_strip_shows() -> None:

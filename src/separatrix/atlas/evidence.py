@@ -18,6 +18,7 @@ from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.verify.provers import certify
 
+ONE_LAYER = ("message", "exchange", "one-way")  # measures of what one attention layer sends
 CORRECT = "correct"  # file name of the certificate beside a model
 
 

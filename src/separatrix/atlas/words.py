@@ -13,40 +13,91 @@ from separatrix.draw import Column
 
 @dataclass(frozen=True, slots=True)
 class TaskWords:
-    """Title, group and gloss of a task's row; `parameters` are those that the atlas draws."""
+    """Title, group and gloss of a task's row; `parameters` are those that the atlas draws.
+
+    grown: parameters that grow with N, for the growth of lower bounds, which a fixed modulus or number of keys would
+    stop; `grows` says so. None where nothing stops them.
+    """
 
     title: str
     group: str
     gloss: str
     parameters: dict[str, object]
+    grown: Callable[[int], dict[str, object]] | None = None
+    grows: str = ""
 
 
+RETRIEVAL, PAIRS, ORDER, LISTS = "Retrieval", "Pairs and sets", "Order and structure", "Lists of real numbers"
 TASKS = {
     "index-lookup": TaskWords(
-        "Index lookup", "Retrieval", "*x*_{1} … *x*_{N}, *q* ↦ *x*_{q}; 64 symbols", {"symbols": 64}
+        "Index lookup", RETRIEVAL, "*x*_{1} … *x*_{N}, *q* ↦ *x*_{q}; 64 symbols", {"symbols": 64}
     ),
-    "sparse-averaging": TaskWords("Sparse averaging", "Retrieval", "mean of *q* = 4 chosen tokens", {"q": 4}),
-    "match2": TaskWords("Match2", "Pairs and sets", "some *x*_{i} + *x*_{j} ≡ 0 modulo 97", {"modulus": 97}),
-    "match3": TaskWords(
-        "Match3", "Pairs and sets", "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 257", {"modulus": 257}
-    ),
-    "clauses": TaskWords("k-DNF", "Pairs and sets", "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {}),
+    "sparse-averaging": TaskWords("Sparse averaging", RETRIEVAL, "mean of *q* = 4 chosen tokens", {"q": 4}),
     "associative-recall": TaskWords(
-        "Associative recall", "Retrieval", "64 keys with labels in one token, then a key", {"joined": True}
+        "Associative recall",
+        RETRIEVAL,
+        "keys with labels, then one of 64 keys",
+        {"joined": True},
+        lambda n: {"joined": True, "keys": n},
+        "*N* keys",
+    ),
+    "multi-query-recall": TaskWords(
+        "Multi-query recall", RETRIEVAL, "pairs, then as many keys of 64", {}, lambda n: {"keys": n}, "*N* keys"
     ),
     "nearest-neighbour": TaskWords(
-        "Nearest neighbour", "Retrieval", "labelled points of a 4-cube, then a point", {"dim": 4, "joined": True}
+        "Nearest neighbour",
+        RETRIEVAL,
+        "labelled points of a 4-cube, then a point",
+        {"dim": 4, "joined": True},
+        lambda n: {"dim": math.ceil(math.log2(n)), "joined": True},
+        "log_{2} *N* dimensions",
     ),
-    "disjointness": TaskWords("Disjointness", "Pairs and sets", "do the two halves, as sets, meet?", {}),
-    "dyck": TaskWords("Bounded Dyck", "Languages", "brackets of 2 types, depth at most 2", {"types": 2, "depth": 2}),
-    "regular": TaskWords("A regular language", "Languages", "an odd number of ones", {}),
-    "equality": TaskWords("Equality", "Pairs and sets", "first half = second half, bits", {"symbols": 2}),
+    "match2": TaskWords(
+        "Match2",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} ≡ 0 modulo 97",
+        {"modulus": 97},
+        lambda n: {"modulus": 2 * n + 1},
+        "modulus 2 *N* + 1",
+    ),
+    "match3": TaskWords(
+        "Match3",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 257",
+        {"modulus": 257},
+        lambda n: {"modulus": 4 * n + 4},
+        "modulus 4 *N* + 4",
+    ),
+    "equality": TaskWords("Equality", PAIRS, "first half = second half, bits", {"symbols": 2}),
+    "disjointness": TaskWords("Disjointness", PAIRS, "do the two halves, as sets, meet?", {}),
+    "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
+    "greater-than": TaskWords("Greater than", PAIRS, "first half > second half, in binary", {}),
+    "clauses": TaskWords(
+        "*k*-DNF", PAIRS, "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {"formula": "1 -2, 3 4", "join": "or"}
+    ),
+    "majority": TaskWords("Majority", ORDER, "more ones than zeros, *N* odd", {}),
+    "parity": TaskWords("Parity", ORDER, "is the number of ones odd?", {}),
+    "regular": TaskWords(
+        "Regular language", ORDER, "two ones in a row", {"transitions": "0 1, 0 2, 2 2", "accepting": "2"}
+    ),
+    "dyck": TaskWords("Bounded Dyck", ORDER, "brackets of 2 types, depth at most 2", {"types": 2, "depth": 2}),
+    "k-hop": TaskWords("*k*-hop", ORDER, "behind the last like it, *k* = 2 times", {}),
+    "pointer-chasing": TaskWords("Pointer chasing", ORDER, "two tables of *N* entries, in turn", {}),
+    "boolean-formula": TaskWords("Boolean formula", ORDER, "value of a formula of *N* tokens", {}),
+    "word-problem": TaskWords("Words over S_{5}", ORDER, "is the product the identity?", {}),
+    "prefix-sums": TaskWords("Prefix sums", LISTS, "running totals", {}),
+    "prefix-minima": TaskWords("Prefix minima", LISTS, "least number so far", {}),
+    "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
+    "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
+    "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
 }
 COLUMNS = (  # family, layers at most, heading
     ("transformer", 1, Column("1-layer transformer", "softmax attention", "1 layer")),
-    ("transformer", 2, Column("2-layer transformer", "softmax attention", "2 layers")),
+    ("transformer", None, Column("Deeper transformer", "2 layers or more", "2+ layers")),
+    ("third-order", 1, Column("Third-order", "1 layer, pairs of keys", "Third-order")),
+    ("positional", None, Column("Positional", "attention sees positions only", "Positional")),
     ("rnn", None, Column("Recurrent, SSM", "any transition, any depth", "Recurrent")),
-    ("mlp", None, Column("Feed-forward", "any activation, real weights", "Feed-fwd")),
+    ("mlp", None, Column("Feed-forward", "any activation", "Feed-fwd")),
 )
 GROWTH = ("constant", "O(log *N*)", "sublinear", "linear", "more than linear")
 SHORT = ("1", "log *N*", "*N*^{*c*}", "*N*", "*N*^{2}")
@@ -58,7 +109,8 @@ def brief(expression: str) -> str:
     >>> brief("(N − 1) log₂ K, K = ⌈1/(q eps)⌉"), brief("log₂ C(N − 1, q) ≤ H(m + d_v + 1)p")
     ('(*N* − 1) log₂ *K*', 'log₂ C(*N* − 1, *q*)')
     """
-    short = re.split(r" \(for |, [A-Za-z] = | ≤ |, with ", expression)[0]
+    short = re.split(r" \(for |, [A-Za-z] = | ≤ |, with |, for ", expression)[0]
+    short = re.sub(r"^min\((.*), [^,]*\)(?= |$)", r"\1", short)  # as long as the task's parameters let it grow
     return re.sub(r"(?<![A-Za-z*_])([NKMqrd])(?![A-Za-z*(])", r"*\1*", short)
 
 
@@ -85,3 +137,17 @@ def order(bits: Callable[[int], float | None]) -> int | None:
     if slope < 0.01:
         return 0
     return 1 if slope < 0.3 else 2 if slope < 0.95 else 3 if slope < 1.5 else 4
+
+
+def layers_of(layers: Callable[[int], int | None]) -> tuple[str, str] | None:
+    """How a depth grows, as words for a cell and for a phone; None for a constant depth.
+
+    >>> layers_of(lambda n: n.bit_length() - 1), layers_of(lambda n: 3)
+    (('log *N* layers', 'log *N*'), None)
+    """
+    near, far = layers(4), layers(64)
+    if not near or not far or near == far:
+        return None
+    power = round(math.log(far / near) / math.log(3))  # log2 64 = 3 log2 4
+    text = "log" if power <= 1 else f"log^{{{power}}}"
+    return f"{text} *N* layers", f"{text} *N*"

@@ -6,19 +6,26 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from separatrix.atlas.depth import growth_figure, statements
 from separatrix.atlas.figures import lookup_figure
 from separatrix.atlas.run import Result
 from separatrix.atlas.table import page
 from separatrix.core.files import write_atomically
-from separatrix.draw import chart_svg, page_html
+from separatrix.depth.report import scaling
+from separatrix.draw import chart_svg, growth_svg, page_html
 
 
-def write_atlas(results: Sequence[Result], folder: Path) -> dict[str, Any]:
-    """Writes everything but the certificates, which the jobs wrote; returns the content of atlas.json."""
-    whole = page(results, folder, (lookup_figure(folder),))
+def write_atlas(results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16)) -> dict[str, Any]:
+    """Writes everything but the certificates, which the jobs wrote; returns the content of atlas.json.
+
+    The reference head is compiled at `lengths`, two at least, for the part on depth.
+    """
+    growth = growth_figure(scaling(lengths))
+    whole = replace(page(results, folder, (lookup_figure(folder),)), growth=growth, statements=statements())
     rows = [result.to_json() for result in results]
     summary = {
         "rows": rows,
@@ -35,5 +42,6 @@ def write_atlas(results: Sequence[Result], folder: Path) -> dict[str, Any]:
     write_atomically(folder / "atlas.json", (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
     for chart in whole.charts:
         write_atomically(folder / "charts" / f"{chart.slug}.svg", chart_svg(chart).encode())
+    write_atomically(folder / "charts" / "depth.svg", growth_svg(growth).encode())
     write_atomically(folder / "index.html", page_html(whole).encode())
     return summary

@@ -55,6 +55,8 @@ def register(app: typer.Typer) -> None:
 
 def describe(answer: Answer) -> list[str]:
     """The answer in words."""
+    from separatrix.atlas.evidence import ONE_LAYER
+
     about = f"{answer.task} at N = {answer.n} by {answer.arch}"
     text = []
     if answer.verdict == "can" and answer.proof is not None:
@@ -72,7 +74,10 @@ def describe(answer: Answer) -> list[str]:
         mark = "violated" if floor.violated else "does not rule this size out"
         if floor.vacuous is not None:
             mark = f"no bound bites: {floor.vacuous}"
-        text.append(f"  needs {floor.expression} = {floor.bits:,.6g} ({floor.guarantee}; {floor.source}): {mark}")
+        need = (
+            "one attention layer needs" if floor.measure in ONE_LAYER and "layers" not in floor.expression else "needs"
+        )
+        text.append(f"  {need} {floor.expression} = {floor.bits:,.6g} ({floor.guarantee}; {floor.source}): {mark}")
     if answer.gap is not None:
         text.append(f"  nearest witness / nearest bound: a factor of {answer.gap:,.3g} in bits that cross the cut")
     text += [f"  note: {note}" for note in answer.notes]

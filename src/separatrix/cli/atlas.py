@@ -73,9 +73,8 @@ def _table(results: list) -> None:
 
     table = Table(box=None, pad_edge=False)
     for head in ("task", "N", "what", "bits across the cut", "guarantee", "check"):
-        table.add_column(
-            head, justify="right" if head in ("N", "bits across the cut", "check") else "left", no_wrap=True
-        )
+        side = "right" if head in ("N", "bits across the cut", "check") else "left"
+        table.add_column(head, justify=side, no_wrap=True, max_width=40 if head == "guarantee" else None)
     for result in results:
         bits = "" if result.bits is None else f"{result.bits:,.0f}"
         word = "can: " if result.job.kind == "witness" else "needs: "

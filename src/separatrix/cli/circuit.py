@@ -151,29 +151,9 @@ def _write(path: Path, result: dict[str, Any]) -> None:
     if path.suffix == ".json":
         write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
         return
-    from separatrix.draw.growth import growth_svg
+    from separatrix.atlas.depth import growth_figure
+    from separatrix.draw import growth_svg
 
     if len(result["rows"]) < 2:
         raise InputError(f"-o {path}: a curve needs two lengths")
     write_atomically(path, growth_svg(growth_figure(result)).encode())
-
-
-def growth_figure(result: dict[str, Any]):
-    """The picture of `depth.report.scaling`."""
-    from separatrix.draw.growth import Growth, Series
-
-    rows, depths = result["rows"], result["depths"]
-    sizes = tuple(
-        Series(name, tuple((r["n"], r[key]) for r in rows), f"*n*^{{{result['fits'][key]['exponent']:.2f}}}")
-        for name, key in (("edges", "edges"), ("entries stored", "stored"), ("gates", "gates"))
-    )
-    flat = f"depth {depths[0]} at every length" if len(depths) == 1 else f"depth {depths[0]} to {depths[-1]}"
-    many = "one layer" if result["layers"] == 1 else f"{result['layers']} layers"
-    return Growth(
-        f"A RoPE attention head in {flat.removesuffix(' at every length')}",
-        f"Softmax head as threshold gates, *d* = {result['d']}, *p* = {result['p']} bits, {many}, causal",
-        sizes,
-        Series("depth", tuple((r["n"], r["depth"]) for r in rows), flat),
-        footnote=("Every circuit was compared with the emulator of the same integers; rotations are constants and cost "
-                  "no gate. Exponents are fitted to all points.",),
-    )  # fmt: skip

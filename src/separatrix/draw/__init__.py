@@ -10,16 +10,21 @@ from .data import (
     Column,
     Curve,
     Dot,
+    Growth,
     Note,
     Page,
     Row,
+    Series,
+    Statement,
     Verdict,
 )
+from .growth import growth_svg
 from .page import page_html
 from .palette import figure_css
 from .scale import number, ticks, unit
 
 __all__ = [
-    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Dot", "Note", "Page", "Row", "Verdict",
-    "attention_svg", "chart_svg", "figure_css", "number", "page_html", "ticks", "unit",
+    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Dot", "Growth", "Note", "Page", "Row",
+    "Series", "Statement", "Verdict", "attention_svg", "chart_svg", "figure_css", "growth_svg",
+    "number", "page_html", "ticks", "unit",
 ]  # fmt: skip

@@ -155,8 +155,41 @@ class AttentionFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """A size at lengths: points (n, size), and the words at its end."""
+
+    name: str
+    points: tuple[tuple[int, int], ...]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Sizes on logarithmic axes to the left, `depth` on a plain axis to the right. The title states the finding."""
+
+    title: str
+    subtitle: str
+    sizes: tuple[Series, ...]
+    depth: Series
+    x_title: str = "Input length *n*"
+    footnote: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A line of a list of results: what is said of whom, and by whom."""
+
+    subject: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """The atlas page. `certificates` are (claim sentence, guarantee, file address, seconds)."""
+    """The atlas page. `certificates` are (claim sentence, guarantee, file address, seconds).
+
+    `growth` and `statements` are the part on depth: a measured family, and what is known of classes.
+    """
 
     title: str
     subtitle: str
@@ -166,6 +199,8 @@ class Page:
     witnesses: tuple[AttentionFigure, ...] = ()
     footnote: str = ""
     certificates: tuple[tuple[str, str, str, str], ...] = ()
+    growth: Growth | None = None
+    statements: tuple[Statement, ...] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -2,69 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from .data import Growth, Series
 from .markup import plain, svg_text, width, wrap
 from .palette import path, svg
 from .place import Box, spread
 from .scale import LogAxis, number, span, ticks, unit
 
-LEFT, RIGHT = Box(64, 0, 470, 380), Box(760, 0, 300, 380)
-LABELS = 190
+__all__ = ["Growth", "Series", "growth_svg"]
+WIDE = Box(64, 0, 470, 380), Box(760, 0, 300, 380)
+COMPACT = Box(44, 0, 190, 220), Box(44, 330, 190, 130)  # one above the other, labels beside them
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A size at lengths: points (n, size), and the words at its end."""
-
-    name: str
-    points: tuple[tuple[int, int], ...]
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """Sizes on logarithmic axes to the left, `depth` on a plain axis to the right. The title states the finding."""
-
-    title: str
-    subtitle: str
-    sizes: tuple[Series, ...]
-    depth: Series
-    x_title: str = "Input length *n*"
-    footnote: tuple[str, ...] = ()
-
-
-def growth_svg(figure: Growth, standalone: bool = True) -> str:
-    """The figure as SVG, 1060 px wide; needs a positive size at two lengths at least."""
+def growth_svg(figure: Growth, standalone: bool = True, compact: bool = False) -> str:
+    """The figure as SVG, 1060 px wide, compact 356 px; needs a positive size at two lengths at least."""
+    left, right = COMPACT if compact else WIDE
     values = [float(s) for series in figure.sizes for _, s in series.points]
     lengths = sorted({float(n) for series in figure.sizes for n, _ in series.points})
-    x = LogAxis(lengths[0], lengths[-1], LEFT.x + 12, LEFT.x + LEFT.w - 12)
-    y = LogAxis(*span(values), LEFT.h, 0)
-    body = [*_frame(LEFT, "Gates and edges", figure.x_title, x, lengths)]
+    x = LogAxis(lengths[0], lengths[-1], left.x + 12, left.x + left.w - 12)
+    y = LogAxis(*span(values), left.h, 0)
+    body = [*_frame(left, "Gates and edges", figure.x_title, x, lengths)]
     for tick in ticks(y.low, y.high, 8):
         at = y.at(tick)
-        body.append(f'<path class="l-ink3" d="M{LEFT.x - 6:g} {at:.1f}H{LEFT.x:g}"/>')
-        body.append(svg_text(LEFT.x - 10, at + 4, unit(tick), "ink2", 12, anchor="end"))
-    places = spread([y.at(s.points[-1][1]) for s in figure.sizes], [34.0] * len(figure.sizes), 0, LEFT.h, 4)
+        body.append(f'<path class="l-ink3" d="M{left.x - 6:g} {at:.1f}H{left.x:g}"/>')
+        body.append(svg_text(left.x - 10, at + 4, unit(tick), "ink2", 12, anchor="end"))
+    places = spread([y.at(s.points[-1][1]) for s in figure.sizes], [34.0] * len(figure.sizes), 0, left.h, 4)
     for series, place in zip(figure.sizes, places, strict=True):
         points = [(x.at(n), y.at(s)) for n, s in series.points]
         body += _line(points, [f"{series.name} at n = {n}: {number(s)}" for n, s in series.points])
-        body.append(svg_text(LEFT.x + LEFT.w + 12, place, series.name, "can", 14, 600))
-        body.append(svg_text(LEFT.x + LEFT.w + 12, place + 17, series.detail, "ink2", 12))
+        body.append(svg_text(left.x + left.w + 12, place, series.name, "can", 14, 600))
+        body.append(svg_text(left.x + left.w + 12, place + 17, series.detail, "ink2", 12))
     top = max(d for _, d in figure.depth.points)
-    across = LogAxis(lengths[0], lengths[-1], RIGHT.x + 12, RIGHT.x + RIGHT.w - 12)
-    body += _frame(RIGHT, "Depth, levels of threshold gates", figure.x_title, across, lengths)
+    across = LogAxis(lengths[0], lengths[-1], right.x + 12, right.x + right.w - 12)
+    body += _frame(right, "Depth, levels of threshold gates", figure.x_title, across, lengths)
     most = top + 1
     step = max(1, -(-most // 8))
     for level in range(0, most + 1, step):
-        at = RIGHT.h * (1 - level / most)
-        body.append(f'<path class="l-ink3" d="M{RIGHT.x - 6:g} {at:.1f}H{RIGHT.x:g}"/>')
-        body.append(svg_text(RIGHT.x - 10, at + 4, str(level), "ink2", 12, anchor="end"))
-    points = [(across.at(n), RIGHT.h * (1 - d / most)) for n, d in figure.depth.points]
+        at = right.y + right.h * (1 - level / most)
+        body.append(f'<path class="l-ink3" d="M{right.x - 6:g} {at:.1f}H{right.x:g}"/>')
+        body.append(svg_text(right.x - 10, at + 4, str(level), "ink2", 12, anchor="end"))
+    points = [(across.at(n), right.y + right.h * (1 - d / most)) for n, d in figure.depth.points]
     body += _line(points, [f"depth at n = {n}: {d}" for n, d in figure.depth.points])
-    body.append(svg_text(RIGHT.x + RIGHT.w, points[-1][1] - 12, figure.depth.detail, "can", 14, 600, "end"))
-    label, whole = plain(f"{figure.title}. {figure.subtitle}"), RIGHT.x + RIGHT.w
-    bottom = LEFT.h + 60.0
+    body.append(svg_text(right.x + right.w, points[-1][1] - 12, figure.depth.detail, "can", 14, 600, "end"))
+    label, whole = plain(f"{figure.title}. {figure.subtitle}"), 356.0 if compact else right.x + right.w
+    bottom = (right.y + right.h if compact else left.h) + 60.0
     if not standalone:
         return svg((0, -34, whole, bottom + 34), label, body, False)
     for k, line in enumerate(s for text in figure.footnote for s in wrap(text, 12, whole)):
@@ -83,7 +63,7 @@ def growth_svg(figure: Growth, standalone: bool = True) -> str:
 def _frame(box: Box, title: str, x_title: str, x: LogAxis, lengths: list[float]) -> list[str]:
     right, bottom = box.x + box.w, box.y + box.h
     out = [f'<path class="l-ink3" d="M{box.x:g} {box.y:g}V{bottom:g}H{right:g}"/>']
-    out.append(svg_text(box.x - 48 if box.x > 48 else 0, -18, title, "ink2", 12))
+    out.append(svg_text(max(0, box.x - 48), box.y - 18, title, "ink2", 12))
     last = -99.0
     for n in lengths:
         at = x.at(n)

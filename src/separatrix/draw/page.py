@@ -7,6 +7,7 @@ from itertools import groupby
 from .attention import attention_svg
 from .chart import chart_svg
 from .data import ORDERS, AttentionFigure, Chart, Page, Row, Verdict
+from .growth import growth_svg
 from .markup import address, html, ident, plain
 from .style import SCRIPT, page_css
 
@@ -147,17 +148,36 @@ def _witness(number: int, figure: AttentionFigure) -> list[str]:
             f'{attention_svg(figure, standalone=False)}</div>{feet}</section>']  # fmt: skip
 
 
+def _depth(page: Page) -> list[str]:
+    if page.growth is None and not page.statements:
+        return []
+    out = ['<section class="figure" id="depth"><h2>How deep</h2>']
+    if (figure := page.growth) is not None:
+        feet = "".join(f'<p class="foot">{html(text)}</p>' for text in figure.footnote)
+        out += [f'<p class="sub"><b>{html(figure.title)}.</b> {html(figure.subtitle)}.</p>',
+                f'<div class="plot wide">{growth_svg(figure, standalone=False)}</div>',
+                f'<div class="plot narrow">{growth_svg(figure, False, compact=True)}</div>', feet]  # fmt: skip
+    if page.statements:
+        out.append('<table class="certs said"><thead><tr><th scope="col">Of</th><th scope="col">What is known</th>'
+                   '<th scope="col">Source</th></tr></thead><tbody>')  # fmt: skip
+        for one in page.statements:
+            out.append(f"<tr><td>{html(one.subject)}</td><td>{html(one.text)}</td><td>{html(one.source)}</td></tr>")
+        out.append("</tbody></table>")
+    return [*out, "</section>"]
+
+
 def _certificates(page: Page) -> list[str]:
     if not page.certificates:
         return []
-    out = ['<section class="figure" id="certificates"><h2>Certificates</h2><table class="certs"><thead><tr>'
+    out = ['<section class="figure" id="certificates"><h2>Certificates</h2><details>'
+           f'<summary>{len(page.certificates)} re-checked for this page</summary><table class="certs"><thead><tr>'
            '<th scope="col">Claim</th><th scope="col">Guarantee</th><th scope="col" class="num">Time to check</th>'
            '<th scope="col">File</th></tr></thead><tbody>']  # fmt: skip
     for claim, guarantee, href, seconds in page.certificates:
         name = address(href).rsplit("/", 1)[-1] or "file"
         out.append(f'<tr><td>{html(claim)}</td><td>{html(guarantee)}</td><td class="num">{html(seconds)} s</td>'
                    f'<td><a href="{address(href)}">{name}</a></td></tr>')  # fmt: skip
-    return [*out, "</tbody></table></section>"]
+    return [*out, "</tbody></table></details></section>"]
 
 
 def page_html(page: Page) -> str:
@@ -176,4 +196,5 @@ def page_html(page: Page) -> str:
         parts += _chart(chart)
     for number, figure in enumerate(page.witnesses, 1):
         parts += _witness(number, figure)
+    parts += _depth(page)
     return "\n".join([*parts, *_certificates(page), f"</main><script>{SCRIPT}</script></body></html>\n"])

@@ -55,6 +55,9 @@ section.figure{margin-top:64px;scroll-margin-top:16px}section.figure>.sub{margin
 .certs thead th{color:var(--ink3);font-size:12px;border-color:var(--hair)}
 .certs td:last-child,.certs th:last-child{text-align:right;padding-right:0}
 .certs .num{text-align:right;white-space:nowrap}.certs{margin-top:14px}
+summary{cursor:pointer;color:var(--can);font-weight:600;padding:8px 0}.said{margin-top:28px}
+.certs.said td{font-size:13px}.said td:first-child{width:248px;font-weight:600}.certs.said td:last-child{
+color:var(--ink3);text-align:left;width:30%}.certs.said th:last-child{text-align:left}
 @media(max-width:1360px){main{padding:36px 32px 44px}}
 @media(max-width:1080px){
 .key{flex-basis:290px}.atlas thead th:first-child{width:160px}
@@ -72,7 +75,7 @@ main{padding:22px 16px 32px}h1{font-size:22px}h2{font-size:19px}.sub{font-size:1
 .key .words span::before{content:"";display:inline-block;width:22px;height:7px;margin-right:7px;
 vertical-align:1px;background:currentColor}.key .words .cannot::before{background:var(--block)}
 .key .words .unknown::before{height:1.5px;vertical-align:4px;background:var(--open)}
-.atlas thead th{height:92px;padding:0 0 8px;position:relative}.atlas thead th:first-child{width:25%}
+.atlas thead th{height:92px;padding:0 0 8px;position:relative}.atlas thead th:first-child{width:27%}
 thead .gloss,.task .gloss,.long{display:none!important}
 thead .short{display:block;position:absolute;left:8px;bottom:8px;transform:rotate(-48deg);
 transform-origin:0 100%;white-space:nowrap;font-weight:600;font-size:12px}.few thead th{height:auto}
@@ -94,7 +97,8 @@ border-bottom:1px solid var(--hair);box-shadow:-16px 0 var(--panel),16px 0 var(-
 .facts dd{font-weight:600;text-align:right}
 .certs,.certs tbody,.certs tr,.certs td{display:block;border:0;padding:1px 0}.certs thead{display:none}
 .certs tr{padding:9px 0;border-bottom:1px solid var(--row)}.certs td:last-child,.certs .num{text-align:left}
-.certs td+td{display:inline-block;margin-right:18px}section.figure{margin-top:44px}}
+.certs td+td{display:inline-block;margin-right:18px}.certs.said td,.certs.said td:last-child{width:auto;display:block}
+section.figure{margin-top:44px}}
 @media print{
 main{padding:0;max-width:none}.js .proof:not(.on){display:grid}
 .js .cell[aria-expanded=true]{box-shadow:none}.js .proofs{display:block}.more{display:none!important}

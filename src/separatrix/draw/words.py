@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_PLURAL = {"transformer": "transformers", "recurrent": "recurrent models", "feed-forward": "feed-forward nets"}
-_SINGLE = {"transformer": "transformer", "recurrent": "recurrent model", "feed-forward": "feed-forward net"}
+_PLURAL = {
+    "transformer": "transformers",
+    "one-layer transformer": "one-layer transformers",
+    "recurrent": "recurrent models",
+    "feed-forward": "feed-forward nets",
+}
+_SINGLE = {
+    "transformer": "transformer",
+    "one-layer transformer": "one-layer transformer",
+    "recurrent": "recurrent model",
+    "feed-forward": "feed-forward net",
+}
 
 
 class Line(NamedTuple):
