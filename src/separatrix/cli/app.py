@@ -18,6 +18,7 @@ from separatrix.cli import (
     protocol,
     refute,
     runs,
+    show,
 )
 
 app = typer.Typer(
@@ -27,5 +28,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (atlas, ask, build, certify, check, bound, refute, protocol, audit, circuit, learn, runs, listing):
+for module in (atlas, ask, build, show, certify, check, bound, refute, protocol, audit, circuit, learn, runs, listing):
     module.register(app)
