@@ -15,6 +15,7 @@ from separatrix.cli import (
     circuit,
     learn,
     listing,
+    program,
     protocol,
     refute,
     runs,
@@ -28,5 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (atlas, ask, build, show, certify, check, bound, refute, protocol, audit, circuit, learn, runs, listing):
+MODULES = (
+    atlas, ask, build, show, certify, check, bound, refute, protocol, audit, circuit, program, learn, runs, listing,
+)  # fmt: skip
+for module in MODULES:
     module.register(app)
