@@ -15,9 +15,11 @@ from separatrix.cli import (
     circuit,
     learn,
     listing,
+    program,
     protocol,
     refute,
     runs,
+    show,
 )
 
 app = typer.Typer(
@@ -27,5 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (atlas, ask, build, certify, check, bound, refute, protocol, audit, circuit, learn, runs, listing):
+MODULES = (
+    atlas, ask, build, show, certify, check, bound, refute, protocol, audit, circuit, program, learn, runs, listing,
+)  # fmt: skip
+for module in MODULES:
     module.register(app)

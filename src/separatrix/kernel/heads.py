@@ -16,19 +16,19 @@ the certificate. In a floating-point format the same sums are taken of smaller m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Table
-from separatrix.core.domain import CellGroup, Labels, PointerSets
-from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.arch import Arch
+from separatrix.core.errors import RejectedError
 from separatrix.core.semantics import FloatSpec
 from separatrix.core.task import Task
 from separatrix.kernel.balls import sum_high, sum_low
 from separatrix.kernel.case import Case
 from separatrix.kernel.head_tables import Heads, View
 from separatrix.kernel.head_trees import ALONE, LARGEST, MULTIPLIERS, Trees
+from separatrix.kernel.labelled import fitting_domain, groups
 from separatrix.kernel.vertices import Leaves, alone_low, corners_low
 
 
@@ -61,30 +61,9 @@ def read_model(
     task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], spec: FloatSpec | None = None
 ) -> Heads:
     """The heads, once task and model fit each other; RejectedError or UnknownError otherwise."""
-    domain, outputs = task.domain(n), task.outputs()
-    if isinstance(arch.first, Table) and domain.vocabulary != arch.first.vocabulary:
-        raise RejectedError(f"the model knows {arch.first.vocabulary} tokens, the task {domain.vocabulary}")
-    if domain.reals is not None or domain.lengths:
-        raise UnknownError("the heads check needs a domain of symbols and one length")
-    if any(isinstance(alphabet, PointerSets) for alphabet in domain.alphabets):
-        raise UnknownError("the heads check needs one symbol a token")
-    if not isinstance(outputs, Labels) or outputs.k != arch.readout.outputs:
-        raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
+    domain = fitting_domain(task, n, arch, "heads")
     with np.errstate(all="ignore"):
         return Heads.of(arch, tensors, domain.positions, spec)
-
-
-def groups(task: Task, n: int) -> Iterator[CellGroup]:
-    """All groups of all queries, in the order of the certificate."""
-    for query in task.queries(n):
-        given = task.cells(n, query)
-        if given is None:
-            raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
-        for group in given:
-            if group.query != query:
-                raise RejectedError(f"the task gave cells of another query for query {query}")
-            if len(group):
-                yield group
 
 
 def margins_low(view: View, trees: Trees) -> np.ndarray:

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Table
-from separatrix.core.domain import CellGroup, Labels, PointerSets
+from separatrix.core.arch import Arch
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel.case import Case
+from separatrix.kernel.labelled import fitting_domain, groups
 from separatrix.kernel.relu_bounds import Box, Leaves, Ranges, leaves_low
 from separatrix.kernel.relu_net import Net
 from separatrix.kernel.relu_tables import Scene
@@ -66,30 +66,9 @@ def check_case(case: Case) -> str:
 
 def read_model(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray]) -> Net:
     """The model, once task and model fit each other; RejectedError or UnknownError otherwise."""
-    domain, outputs = task.domain(n), task.outputs()
-    if isinstance(arch.first, Table) and domain.vocabulary != arch.first.vocabulary:
-        raise RejectedError(f"the model knows {arch.first.vocabulary} tokens, the task {domain.vocabulary}")
-    if domain.reals is not None or domain.lengths:
-        raise UnknownError("the relu check needs a domain of symbols and one length")
-    if any(isinstance(alphabet, PointerSets) for alphabet in domain.alphabets):
-        raise UnknownError("the relu check needs one symbol a token")
-    if not isinstance(outputs, Labels) or outputs.k != arch.readout.outputs:
-        raise RejectedError(f"the model has {arch.readout.outputs} outputs, the task {outputs}")
+    domain = fitting_domain(task, n, arch, "relu")
     with np.errstate(all="ignore"):
         return Net.of(arch, tensors, domain.positions)
-
-
-def groups(task: Task, n: int) -> Iterator[CellGroup]:
-    """All groups of all queries, in the order of the certificate."""
-    for query in task.queries(n):
-        given = task.cells(n, query)
-        if given is None:
-            raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
-        for group in given:
-            if group.query != query:
-                raise RejectedError(f"the task gave cells of another query for query {query}")
-            if len(group):
-                yield group
 
 
 @dataclass(slots=True)

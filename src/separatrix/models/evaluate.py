@@ -62,6 +62,18 @@ def attention_weights(model: Model, tokens: np.ndarray, reals: np.ndarray | None
     return _softmax(scores)
 
 
+def layer_weights(model: Model, i: int, x: np.ndarray) -> np.ndarray:
+    """(batch, heads, queries, keys) weights of attention layer i on the stream x (batch, tokens, width)."""
+    layer = model.transformer.layers[i]
+    assert isinstance(layer, Attention), f"layer {i} is no attention layer"
+    return _softmax(_scores(model, i, layer, _read(model, i, layer, x), np.arange(x.shape[1])))
+
+
+def layer_stream(model: Model, i: int, x: np.ndarray) -> np.ndarray:
+    """(batch, tokens, width) the stream after layer i, from the stream x before it."""
+    return _layer(model, i, model.transformer.layers[i], x, np.arange(x.shape[1]))
+
+
 def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """The stream after the layer at `queries`."""
     tensors, kept = model.tensors, x[:, queries]

@@ -36,6 +36,23 @@ def attend(
     return out
 
 
+def tuple_weights(layer: HigherOrder, tensors: Mapping[str, np.ndarray], i: int, x: np.ndarray) -> np.ndarray:
+    """(heads, queries, tokens, .., tokens) weights of layer i over (order - 1)-tuples, for one stream (tokens, width).
+
+    Holds all of them: for people's eyes, at small N.
+    """
+    query, keys = (tensors[f"layers.{i}.{name}"].astype(np.float64) for name in ("query", "keys"))
+    out = []
+    for h in range(layer.heads):
+        score = (x @ query[h] * layer.scale)[:, None]
+        for map_ in keys:
+            score = (score[:, :, None] * (x @ map_[h])[None, None]).reshape(len(x), -1, score.shape[-1])
+        score = score.sum(axis=2)
+        weight = np.exp(score - score.max(axis=1, keepdims=True))
+        out.append((weight / weight.sum(axis=1, keepdims=True)).reshape(len(x), *(len(x),) * (layer.order - 1)))
+    return np.stack(out)
+
+
 def _products(rows: list[np.ndarray]) -> np.ndarray:
     """(batch, tuples, columns) entrywise products of one row from each of the (batch, tokens, columns)."""
     total = rows[0]

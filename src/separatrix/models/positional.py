@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -20,13 +20,14 @@ def patterns(arch: Positional, tensors: Mapping[str, np.ndarray], i: int) -> np.
     return weights / weights.sum(axis=2, keepdims=True)
 
 
-def evaluate_positional(arch: Positional, tensors: Mapping[str, np.ndarray], reals: np.ndarray) -> np.ndarray:
-    """(batch, nodes - sinks, outputs) answers to (batch, nodes - sinks, words) real words."""
+def streams(arch: Positional, tensors: Mapping[str, np.ndarray], reals: np.ndarray) -> Iterator[np.ndarray]:
+    """The stream (batch, nodes, width) before the first layer, then after each; words as in `evaluate_positional`."""
     reals = np.asarray(reals, dtype=np.float64)
     if reals.ndim != 3 or reals.shape[1:] != (arch.nodes - arch.sinks, arch.reals):
         raise InputError(f"this model reads (batch, {arch.nodes - arch.sinks}, {arch.reals}), not {reals.shape}")
     t = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     x = np.pad(reals, ((0, 0), (0, arch.sinks), (0, 0))) @ t["embed.linear"] + t["embed.bias"]
+    yield x
     for i, layer in enumerate(arch.layers):
         weights = patterns(arch, tensors, i)
         values = np.einsum("bjd,hdv->bhjv", x, t[f"layers.{i}.value"])
@@ -36,4 +37,11 @@ def evaluate_positional(arch: Positional, tensors: Mapping[str, np.ndarray], rea
             x = np.maximum(x @ t[f"layers.{i}.mlp.{k}.weight"] + t[f"layers.{i}.mlp.{k}.bias"], 0.0)
         k = len(layer.hidden)
         x = x @ t[f"layers.{i}.mlp.{k}.weight"] + t[f"layers.{i}.mlp.{k}.bias"]
-    return x[:, : arch.nodes - arch.sinks] @ t["readout.weight"] + t["readout.bias"]
+        yield x
+
+
+def evaluate_positional(arch: Positional, tensors: Mapping[str, np.ndarray], reals: np.ndarray) -> np.ndarray:
+    """(batch, nodes - sinks, outputs) answers to (batch, nodes - sinks, words) real words."""
+    *_, x = streams(arch, tensors, reals)
+    weight, bias = (tensors[f"readout.{name}"].astype(np.float64) for name in ("weight", "bias"))
+    return x[:, : arch.nodes - arch.sinks] @ weight + bias

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from separatrix.can.flag_mean import flag_mean
 from separatrix.can.parts import binary_codes, code_bits
 from separatrix.can.witness import require, witness
 from separatrix.can.witnesses.index_lookup_quadratic import slope
-from separatrix.core.arch import Arch, Attention, FeedForward, Readout, Residual, Table
+from separatrix.core.arch import Residual
 from separatrix.core.size import Precision, Size
 from separatrix.models.model import Model
 from separatrix.tasks.equality import Equality
@@ -69,37 +70,4 @@ def build(task: Equality, n: int) -> Model:
             inner[symbol.start + bit, unit] = -2.0 * sign
             bias[unit] = shift - 2.0
             out[unit, flag.start] = weight
-    eye = np.eye(d)
-    readout = np.zeros((d, 2))
-    readout[flag, 0] = 1.0  # logit of "unequal" is the mean flag, logit of "equal" 1/(2N)
-    return Model(
-        Arch(
-            width=d,
-            first=Table(vocabulary=task.symbols, positions=n),
-            layers=(
-                Attention(heads=1, key_width=2, value_width=bits, residual=True),
-                FeedForward(hidden=4 * bits, residual=True),
-                Attention(heads=1, key_width=1, value_width=1),
-            ),
-            readout=Readout(2),
-            residual=residual.parts,
-        ),
-        {
-            "embed.token": token,
-            "embed.position": place,
-            "layers.0.query": eye[None, :, query],
-            "layers.0.key": eye[None, :, position],
-            "layers.0.value": eye[None, :, symbol],
-            "layers.0.output": eye[None, fetched, :],
-            "layers.1.in": inner,
-            "layers.1.in_bias": bias,
-            "layers.1.out": out,
-            "layers.1.out_bias": np.zeros(d),
-            "layers.2.query": np.zeros((1, d, 1)),
-            "layers.2.key": np.zeros((1, d, 1)),
-            "layers.2.value": eye[None, :, flag],
-            "layers.2.output": eye[None, flag, :],
-            "readout.weight": readout,
-            "readout.bias": np.array([0.0, 0.5 / n]),
-        },
-    )
+    return flag_mean((token, place), residual, symbol, (inner, bias, out), flagged=0)

@@ -22,7 +22,8 @@ from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.forward import forward
-from separatrix.kernel.relu import Trees, groups, proved, read_model
+from separatrix.kernel.labelled import groups
+from separatrix.kernel.relu import Trees, proved, read_model
 from separatrix.kernel.relu_bounds import Ranges
 from separatrix.kernel.relu_tables import Scene
 from separatrix.models.model import Model

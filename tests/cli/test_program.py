@@ -1,0 +1,69 @@
+"""separatrix program: compiled weights against the interpreter, and its errors in one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from separatrix.can.programs.compare import RANGE, compiled, deviation, programs
+from separatrix.cli import main
+from separatrix.models import Model
+
+
+@pytest.fixture
+def separatrix(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`separatrix(words)`: exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["separatrix", *words])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return int(caught.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("name", list(programs))
+def test_every_library_program_is_compared_at_every_scale(separatrix: Any, name: str) -> None:
+    code, out, _ = separatrix("program", name, "--n", "5", "--json")
+    said = json.loads(out)
+    assert code == 0 and [row["scale"] for row in said["scales"]] == list(range(1, 11))
+    assert said["relative"]["float64"] < 1e-12 and said["relative"]["float32"] < 1e-5
+    assert said["size"]["layers"] == said["rounds"]
+    answers = [row["answer"] for row in said["scales"]]
+    assert answers[9] > 5 * answers[0] > 0  # the inputs do grow
+
+
+def test_benes_takes_its_layers_and_agrees(separatrix: Any) -> None:
+    code, out, _ = separatrix("program", "least", "--n", "8", "--backend", "benes", "--scale", "3", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["rounds"] == 3 and said["size"]["layers"] == 3 * 6
+    assert said["relative"]["float64"] < 1e-12 and said["relative"]["float32"] < 1e-5
+
+
+def test_damaged_weights_are_seen() -> None:
+    made = compiled("sort", 6, "direct", 1)
+    tensors = dict(made.model.tensors) | {"layers.2.key": np.zeros_like(made.model.tensors["layers.2.key"])}
+    broken = type(made)(made.program, Model(made.model.arch, tensors), made.extra)
+    assert deviation(made, 1.0, 16, 0)[0] < 1e-12 and deviation(broken, 1.0, 16, 0)[0] > 0.1
+    assert deviation(made, 1.0, 16, 0)[1] <= RANGE
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("srt", "--n", "4"), "did you mean sort"),
+        (("sort", "--n", "65"), "--n 65: take 2 to 64"),
+        (("sort", "--n", "8", "--backend", "benes"), "take --backend direct"),
+        (("least", "--n", "6", "--backend", "benes"), "power of two"),
+        (("sort", "--n", "8", "--backend", "none"), "--backend none"),
+        (("sort", "--n", "8", "--scale", "0"), "--scale 0"),
+        (("sort", "--n", "8", "--seed", "-1"), "--seed -1"),
+    ],
+)
+def test_errors_are_one_line_with_the_mend(separatrix: Any, words: tuple[str, ...], hint: str) -> None:
+    code, out, err = separatrix("program", *words)
+    assert (code, out) == (2, "") and hint in err and err.count("\n") == 1
