@@ -68,10 +68,10 @@ def register(app: typer.Typer) -> None:
             print_json([{field: getattr(p, field) for field in p.__slots__} for p in found])
             return
         x, y = experiment.x[0], experiment.y
-        lines([f"{'model':40} {x:>6} {y:>10} {'worst':>8} {'best':>8} {'seeds':>5} {'solved':>6}"])
+        lines([f"{'model':40} {x:>6} {y:>10} {'worst':>10} {'best':>10} {'seeds':>5} {'solved':>6}"])
         for p in found:
-            ends = f"{p.low:8.4f} {p.high:8.4f} {p.seeds:5d} {p.solved:6d}"
-            lines([f"{p.label:40} {p.x:6g} {p.median:10.4f} {ends}"])
+            ends = f"{p.worst:10.4g} {p.best:10.4g} {p.seeds:5d} {p.solved:6d}"
+            lines([f"{p.label:40} {p.x:6g} {p.median:10.4g} {ends}"])
 
 
 @contextmanager
