@@ -15,11 +15,13 @@ from .data import (
     Row,
     Verdict,
 )
+from .lines import Lines, Series, lines_svg
 from .page import page_html
 from .palette import figure_css
 from .scale import number, ticks, unit
 
 __all__ = [
-    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Dot", "Note", "Page", "Row", "Verdict",
-    "attention_svg", "chart_svg", "figure_css", "number", "page_html", "ticks", "unit",
+    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Dot", "Lines", "Note", "Page", "Row", "Series",
+    "Verdict",
+    "attention_svg", "chart_svg", "figure_css", "lines_svg", "number", "page_html", "ticks", "unit",
 ]  # fmt: skip

@@ -123,7 +123,7 @@ for _name in TASKS:
     registry.register(f"positional-{_name}")(
         Experiment(
             f"positional-{_name}",
-            f"{_name.replace('-', ' ').capitalize()} of 8 numbers: attention by position extrapolates to larger ones",
+            f"{_name.replace('-', ' ').capitalize()} of 8 numbers: learned on [-2, 2], tested on larger ones",
             "Back de Luca et al. 2025, section 7 (scale of the inputs)",
             partial(runs, _name),
             measure,
