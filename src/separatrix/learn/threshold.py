@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -68,7 +69,7 @@ class Posterior:
 
     def __init__(self, widths: Sequence[int]) -> None:
         """Raises InputError unless the widths increase."""
-        if len(widths) < 2 or widths[0] < 1 or any(a >= b for a, b in zip(widths, widths[1:], strict=False)):
+        if len(widths) < 2 or widths[0] < 1 or any(a >= b for a, b in pairwise(widths)):
             raise InputError(f"widths {list(widths)}: take two positive numbers at least, increasing")
         self.at = np.log2(np.array(widths, dtype=np.float64))
         self.thresholds = np.arange(self.at[0] - BEYOND, self.at[-1] + BEYOND, 0.05)
