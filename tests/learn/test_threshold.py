@@ -11,7 +11,9 @@ import pytest
 from separatrix.core.arch import Readout, Table
 from separatrix.core.errors import InputError
 from separatrix.core.recurrent import Lstm, Recurrent
+from separatrix.learn.cohort import Cohort, Member
 from separatrix.learn.recipe import Recipe
+from separatrix.learn.standard import one_layer
 from separatrix.learn.threshold import Posterior, search, smallest_width
 from separatrix.tasks.index_lookup import IndexLookup
 
@@ -107,6 +109,14 @@ def test_plain_errors() -> None:
         search(WIDTHS, lambda width, seed: (True, 1.0), spread=0.0)
     with pytest.raises(InputError, match="hold >= 1"):
         smallest_width(IndexLookup(2), 2, lstm, (1, 2), Recipe(10), (1e-2,))
+
+
+def test_a_trial_ends_with_the_first_member_that_solves() -> None:
+    task, recipe = IndexLookup(4), Recipe(600, batch=64, check_every=50, hold=1, validation=256)
+    cohort = Cohort(task, 4, one_layer(task, 4, 16), [Member(0, 1e-9), Member(0, 1e-2)], recipe)
+    assert cohort.first_solved() and cohort.step < 600 and cohort.active == [0]
+    hopeless = Cohort(task, 4, one_layer(task, 4, 16), [Member(0, 1e-9)], Recipe(60, batch=8, hold=1, validation=64))
+    assert not hopeless.first_solved() and hopeless.step == 60
 
 
 def lstm(units: int) -> Recurrent:
