@@ -42,7 +42,7 @@ def grid(
 
 
 def measure(run: Run, model: Model) -> dict[str, float]:
-    """`accuracy` on fresh inputs drawn as in training; the provers' verdict on models of one attention layer."""
+    """`accuracy` on fresh inputs drawn as in training; the provers' verdict on a single attention layer alone."""
     from separatrix.models import nets
 
     task = run.make_task()
@@ -50,5 +50,5 @@ def measure(run: Run, model: Model) -> dict[str, float]:
     with cpu_threads(1):
         found = {"accuracy": share_right(nets.load(model), task, run.n, *drawn)}
     arch = run.arch
-    single = isinstance(arch, Arch) and sum(isinstance(layer, Attention) for layer in arch.layers) == 1
+    single = isinstance(arch, Arch) and len(arch.layers) == 1 and isinstance(arch.layers[0], Attention)
     return found | (verdict(model, task, run.n) if single else {})
