@@ -124,7 +124,7 @@ def test_points_take_the_best_learning_rate() -> None:
 
     (point,) = points(experiment, [row(s, r, v) for r, vs in ((1e-2, (0.2, 0.9, 0.8)), (1e-3, (0.7, 0.5, 1.0)))
                                    for s, v in enumerate(vs)])  # fmt: skip
-    assert (point.median, point.low, point.high, point.learning_rate, point.seeds) == (0.8, 0.2, 0.9, 1e-2, 3)
+    assert (point.median, point.worst, point.best, point.learning_rate, point.seeds) == (0.8, 0.2, 0.9, 1e-2, 3)
 
 
 def test_an_estimate_trains_nothing(tmp_path: Path) -> None:

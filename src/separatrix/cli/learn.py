@@ -26,13 +26,16 @@ def register(app: typer.Typer) -> None:
         workers: Annotated[str, typer.Option(help="local, local:K, ray or ray://ADDRESS.")] = "local",
         device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
         resume: Annotated[bool, typer.Option("--resume", help="As always: finished runs are never repeated.")] = False,
+        figure: Annotated[Path | None, typer.Option(help="Draw what the store holds into this .svg file.")] = None,
         dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
         """Train an experiment of the papers. Killed at any moment, it goes on where it stopped when called again."""
         from separatrix.core.errors import InputError
+        from separatrix.core.files import write_atomically
         from separatrix.learn.experiment import points
         from separatrix.learn.experiments import registry
+        from separatrix.learn.figure import picture
         from separatrix.learn.store import Store
         from separatrix.learn.sweep import estimate, sweep
 
@@ -46,6 +49,8 @@ def register(app: typer.Typer) -> None:
         experiment = registry.get(name)
         if size not in ("quick", "paper"):
             raise InputError(f"size {size!r} is not known; take quick or paper")
+        if figure is not None and figure.suffix != ".svg":
+            raise InputError(f"--figure {figure}: figures are SVG; name a file that ends with .svg")
         planned = experiment.runs(size)
         if dry_run:
             cost = estimate(planned)
@@ -64,14 +69,17 @@ def register(app: typer.Typer) -> None:
             sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=step)
         keys = {run.key for run in planned}
         found = points(experiment, [row for row in kept.finished(name) if row.run.key in keys])
+        if figure is not None:
+            write_atomically(figure, picture(experiment, size, found).encode())
         if as_json:
             print_json([{field: getattr(p, field) for field in p.__slots__} for p in found])
             return
-        x, y = experiment.x[0], experiment.y
-        lines([f"{'model':40} {x:>6} {y:>10} {'worst':>8} {'best':>8} {'seeds':>5} {'solved':>6}"])
+        across = experiment.x[0].replace("*", "")
+        lines([f"across: {across}; values: {experiment.y_title if experiment.curve else experiment.y}"])
+        lines([f"{'model':40} {'across':>6} {'median':>10} {'worst':>10} {'best':>10} {'seeds':>5} {'solved':>6}"])
         for p in found:
-            ends = f"{p.low:8.4f} {p.high:8.4f} {p.seeds:5d} {p.solved:6d}"
-            lines([f"{p.label:40} {p.x:6g} {p.median:10.4f} {ends}"])
+            ends = f"{p.worst:10.4g} {p.best:10.4g} {p.seeds:5d} {p.solved:6d}"
+            lines([f"{p.label:40} {p.x:6g} {p.median:10.4g} {ends}"])
 
 
 @contextmanager

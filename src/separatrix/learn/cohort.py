@@ -113,6 +113,13 @@ class Cohort:
                 checkpoint(self)
         return [self.done[k] for k in range(len(self.members))]
 
+    def first_solved(self) -> bool:
+        """Trains until one member has solved the task, or all are done; whether one has. The others end there."""
+        while self.active and not any(trained.state == "solved" for trained in self.done.values()):
+            self.advance(min(self.recipe.check_every, self.recipe.steps - self.step))
+            self._check()
+        return any(trained.state == "solved" for trained in self.done.values())
+
     def advance(self, steps: int) -> None:
         """So many optimiser steps of all active members; those whose loss or gradient is not finite end here."""
         import torch

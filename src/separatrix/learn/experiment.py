@@ -25,6 +25,9 @@ class Experiment:
         x: (name on the axis, value of a run), what the figure has across.
         y: the metric that the figure shows; `score` is the validation score.
         theirs: the paper's setting and numbers, for the docs.
+        curve: (x, metric) pairs where one run gives many points; `x` then only names the axis, and the learning rate
+            is chosen by the validation score, never by what is shown.
+        y_title: the words on the figure's axis. less: smaller values are better. log: (across, up).
     """
 
     name: str
@@ -35,6 +38,10 @@ class Experiment:
     x: tuple[str, Callable[[Run], float]]
     y: str = "accuracy"
     theirs: str = ""
+    curve: tuple[tuple[float, str], ...] = ()
+    y_title: str = "share of right answers"
+    less: bool = False
+    log: tuple[bool, bool] = (True, False)
 
 
 registry: Registry[Experiment] = Registry("experiment")
@@ -42,13 +49,16 @@ registry: Registry[Experiment] = Registry("experiment")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """All seeds of one label at one x: the best learning rate by median, as a paper would choose it."""
+    """All seeds of one label at one x, with the best learning rate by median, as a paper would choose it.
+
+    worst, best: of the seeds. solved: runs that reached their target. seconds: of all learning rates.
+    """
 
     label: str
     x: float
     median: float
-    low: float
-    high: float
+    worst: float
+    best: float
     seeds: int
     learning_rate: float
     solved: int
@@ -56,22 +66,32 @@ class Point:
 
 
 def points(experiment: Experiment, finished: Sequence[Finished]) -> list[Point]:
-    """One point a label and x, the runs of the learning rate with the best median; ends are the worst and best seed."""
+    """The figure's points, by label and x."""
     cells: dict[tuple[str, float], dict[float, list[Finished]]] = {}
     for row in finished:
-        rates = cells.setdefault((row.run.label, experiment.x[1](row.run)), {})
-        rates.setdefault(row.run.member.learning_rate, []).append(row)
+        at = 0.0 if experiment.curve else experiment.x[1](row.run)
+        cells.setdefault((row.run.label, at), {}).setdefault(row.run.member.learning_rate, []).append(row)
     found = []
-    for (label, x), rates in cells.items():
-        values = {rate: [_value(experiment, row) for row in rows] for rate, rows in rates.items()}
-        rate = max(values, key=lambda r: statistics.median(values[r]))
-        same, rows = values[rate], rates[rate]
-        solved = sum(row.state == "solved" for row in rows)
-        spent = sum(row.seconds for group in rates.values() for row in group)
-        middle = statistics.median(same)
-        found.append(Point(label, x, middle, min(same), max(same), len(same), rate, solved, spent))
+    for (label, at), rates in cells.items():
+        better = min if experiment.less and not experiment.curve else max
+        chosen = "score" if experiment.curve else experiment.y
+        rate = better(rates, key=lambda r: statistics.median(_value(row, chosen) for row in rates[r]))
+        spent = sum(row.seconds for rows in rates.values() for row in rows)
+        for x, metric in experiment.curve or ((at, experiment.y),):
+            found.append(_point(experiment, label, x, metric, rates[rate], spent))
     return sorted(found, key=lambda p: (p.label, p.x))
 
 
-def _value(experiment: Experiment, row: Finished) -> float:
-    return row.score if experiment.y == "score" else row.metrics.get(experiment.y, row.score)
+def _point(
+    experiment: Experiment, label: str, x: float, metric: str, rows: Sequence[Finished], seconds: float
+) -> Point:
+    """The seeds of one learning rate."""
+    values = [_value(row, metric) for row in rows]
+    worst, best = (max(values), min(values)) if experiment.less else (min(values), max(values))
+    solved = sum(row.state == "solved" for row in rows)
+    rate = rows[0].run.member.learning_rate
+    return Point(label, x, statistics.median(values), worst, best, len(rows), rate, solved, seconds)
+
+
+def _value(row: Finished, metric: str) -> float:
+    return row.score if metric == "score" else row.metrics.get(metric, row.score)

@@ -75,11 +75,45 @@ def one_layer(
     return arch
 
 
+def deep(
+    task: Task,
+    n: int,
+    width: int,
+    layers: int,
+    heads: int = 1,
+    *,
+    hidden: int | None = None,
+    mask: Literal["none", "causal"] = "none",
+) -> Arch:
+    """So many pairs of attention and a ReLU layer (of width `hidden`, 4 `width` by default), all with residual paths.
+
+    Symbols are read from a table with learned positions; no layer norms, which ensembles do not have.
+
+    >>> from separatrix.tasks import make_task
+    >>> len(deep(make_task("k-hop", {"k": 2}), 8, 16, layers=3).layers)
+    6
+    """
+    if layers < 1 or heads < 1 or width < heads:
+        raise InputError(f"width = {width}, layers = {layers}, heads = {heads}; take one layer and dimension a head")
+    domain, outputs = task.domain(n), task.outputs()
+    if domain.reals is not None or isinstance(outputs, RealAnswer) or isinstance(domain.alphabets[0], PointerSets):
+        raise InputError(f"{task.name} is not a task of symbols and labels; see one_layer")
+    m = width // heads
+    pair = (
+        Attention(heads, m, m, mask=mask, scale=1.0 / math.sqrt(m), residual=True),
+        FeedForward(hidden or 4 * width, residual=True),
+    )
+    arch = Arch(width, Table(domain.vocabulary, domain.positions), pair * layers, Readout(outputs.k))
+    arch.check()
+    return arch
+
+
 def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32) -> Model:
     """Random first weights: stored vectors with entries of size SPREAD, matrices that keep it, biases 0.
 
     Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1. Recurrent models start from
-    the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1.
+    the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1. The
+    positions of a positional transformer are one-hot where its table is square.
     """
     tensors: dict[str, np.ndarray] = {}
     for name, shape in tensor_shapes(arch).items():
@@ -88,6 +122,8 @@ def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32
             drawn = np.ones(shape)
         elif name.endswith(("bias", "start")):
             drawn = np.zeros(shape)
+        elif name == "positions" and shape[0] == shape[1]:
+            drawn = np.eye(shape[0])
         elif name.endswith("diagonal"):
             turn, size = np.pi * rng.random(shape[1]), 0.9 + 0.1 * rng.random(shape[1])
             drawn = np.stack([size * np.cos(turn), size * np.sin(turn)])

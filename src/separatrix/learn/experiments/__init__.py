@@ -1,6 +1,13 @@
 """The experiments of the papers, one file each; importing this package registers them."""
 
 from separatrix.learn.experiment import registry
+from separatrix.learn.experiments import boolean_formula as boolean_formula
+from separatrix.learn.experiments import bounded_dyck as bounded_dyck
+from separatrix.learn.experiments import equality as equality
 from separatrix.learn.experiments import index_lookup as index_lookup
+from separatrix.learn.experiments import k_hop as k_hop
+from separatrix.learn.experiments import positional_scale as positional_scale
+from separatrix.learn.experiments import recall as recall
+from separatrix.learn.experiments import word_problems as word_problems
 
 __all__ = ["registry"]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 
-from separatrix.core.arch import Readout, Table
+from separatrix.core.arch import Arch, Readout, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.recurrent import Cell, DiagonalSsm, Gru, Lstm, Recurrent
 from separatrix.core.seeds import child
+from separatrix.learn.certified import verdict
 from separatrix.learn.cohort import Member
 from separatrix.learn.experiment import Experiment, Size, registry
 from separatrix.learn.recipe import Recipe
@@ -60,11 +61,12 @@ def runs(size: Size) -> list[Run]:
 
 
 def measure(run: Run, model: Model) -> dict[str, float]:
-    """Accuracy on fresh inputs, and the bits that its state must carry."""
+    """Accuracy on fresh inputs, the bits that its state must carry, and the provers' verdict on one-layer models."""
     task = run.make_task()
     assert isinstance(task, IndexLookup)
     right = accuracy(model, task, run.n, TESTS, child(run.member.seed, "test"))
-    return {"accuracy": right, "fano_bits": run.n * bits_a_symbol(1.0 - right, task.symbols)}
+    found = {"accuracy": right, "fano_bits": run.n * bits_a_symbol(1.0 - right, task.symbols)}
+    return found | (verdict(model, task, run.n) if isinstance(run.arch, Arch) else {})
 
 
 def bits_a_symbol(error: float, symbols: int) -> float:

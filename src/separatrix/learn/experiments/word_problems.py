@@ -1,0 +1,52 @@
+"""Word problems of groups: which element is the product? Depth of a transformer against one LSTM layer.
+
+Liu, Ash, Goel, Krishnamurthy, Zhang 2023 (automata by depth) and Merrill, Petty, Sabharwal 2024: solvable groups have
+shallow solutions; S5 and A5 are complete for NC1 (Barrington 1989), and a recurrent layer follows them step by step.
+"""
+
+from __future__ import annotations
+
+from separatrix.core.recurrent import Lstm
+from separatrix.learn.comparison import grid, measure, recurrent
+from separatrix.learn.experiment import Experiment, Size, registry
+from separatrix.learn.recipe import Recipe
+from separatrix.learn.run import Run
+from separatrix.learn.standard import deep
+from separatrix.tasks.word_problem import WordProblem
+
+LENGTHS = {"quick": (4, 8), "paper": (4, 8, 16, 24)}
+GROUPS = {"quick": ("z2", "s3"), "paper": ("z2", "s3", "a5", "s5")}
+DEPTHS = {"quick": (1, 2), "paper": (1, 2, 3, 4)}
+RECIPES = {
+    "quick": Recipe(1500, batch=64, validation=512, target=0.999, hold=2),
+    "paper": Recipe(50000, batch=128, validation=1024, check_every=250, target=0.999, hold=2),
+}
+RATES = {"quick": (3e-3,), "paper": (3e-3, 1e-3, 3e-4)}
+SEEDS = {"quick": 1, "paper": 3}
+
+
+def runs(size: Size) -> list[Run]:
+    """Every group, length and depth, and an LSTM."""
+    found = list[Run]()
+    for group in GROUPS[size]:
+        task = WordProblem(group, "product")
+        for n in LENGTHS[size]:
+            models = {
+                f"{group.upper()}, transformer, depth {depth}": deep(task, n, 64, depth, heads=4)
+                for depth in DEPTHS[size]
+            } | {f"{group.upper()}, LSTM, 64 units": recurrent(task, n, 64, Lstm(64))}
+            found += grid(task, n, models, RECIPES[size], RATES[size], SEEDS[size])
+    return found
+
+
+registry.register("word-problems")(
+    Experiment(
+        "word-problems",
+        "The product of N group elements: depth of a transformer, and an LSTM",
+        "Liu, Ash, Goel, Krishnamurthy, Zhang 2023; Merrill, Petty, Sabharwal 2024",
+        runs,
+        measure,
+        ("group elements, *N*", lambda run: run.n),
+        theirs="Merrill et al.: Z60, A4 x Z5 and A5 up to length 25, the depth that reaches 90 %",
+    )
+)
