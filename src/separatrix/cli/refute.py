@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
             lines([f"{result.verdict}{known}: {result.sentence}"])
             if failing is not None:
                 lines([f"  input: {failing['shown']}"])
-            lines([f"  evaluations: {result.evaluations:,.1f}"])
+            lines([f"  evaluations: {result.evaluations:,.10g}"])
             if beside is not None:
                 found = "first failing input at" if beside[1] else "no failing input in"
                 lines([f"  random testing: {found} {beside[0]:,.0f} evaluations"])

@@ -31,6 +31,7 @@ from separatrix.kernel.relu_form import ReluForm, Row, exact, relu_forms
 
 SLACK = 1.0 + 2.0**-40  # more than the rounding of the few sums and products that it is multiplied onto
 MOST_NODES = 2**11
+MOST_HEADS = 2**10  # of a layer, so that SLACK covers the sum over them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def check_case(case: Case) -> str:
         raise UnknownError("the positional check needs one real output a position, and no symbols")
     if (arch.nodes - arch.sinks, arch.reals, arch.outputs) != (n, 1, 1):
         raise RejectedError(f"the model is not for {n} nodes of one real word each")
+    if max(layer.heads for layer in arch.layers) > MOST_HEADS:
+        raise UnknownError(f"the check covers up to {MOST_HEADS} heads a layer")
     if arch.nodes > MOST_NODES or any(len(layer.hidden) != 1 or layer.skip != "concatenate" for layer in arch.layers):
         raise UnknownError(f"the check covers one hidden layer a round, and up to {MOST_NODES} nodes")
     closed = [task.closed_form(n, query) for query in task.queries(n)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,13 +83,13 @@ class FormulaValue(Task):
     gloss = ""
     length_word = "tokens of the formula"
 
+    @abstractmethod
     def algebra(self) -> Algebra:
         """The elements and operations."""
-        raise NotImplementedError
 
+    @abstractmethod
     def written(self) -> str:
         """The encoding: infix or plof."""
-        raise NotImplementedError
 
     def check_encoding(self) -> None:
         """InputError for an encoding that is not known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,9 @@ class RealList(Task):
         assert reals is not None, f"{self.name} needs the real parts"
         return self.of(reals[:, :, 0])[:, :, None]
 
+    @abstractmethod
     def of(self, x: np.ndarray) -> np.ndarray:
         """(batch, N) answers to (batch, N) numbers."""
-        raise NotImplementedError
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

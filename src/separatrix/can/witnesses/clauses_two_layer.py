@@ -26,7 +26,7 @@ def _literals(task: Clauses) -> int:
 
 
 def size(task: Clauses, n: int) -> Size:
-    """k heads in layer 1; width 4k + 6, 4k and then 2 hidden units."""
+    """k heads in layer 1; width 5k + 5, 4k and then 2 hidden units."""
     task.domain(n)
     require(n <= MOST, f"clauses-two-layer: N = {n}; take N up to {MOST}")
     k = _literals(task)
