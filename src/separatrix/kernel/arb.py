@@ -19,6 +19,7 @@ from separatrix.core.domain import Labels, PointerSets
 from separatrix.core.errors import InputError, RejectedError, SeparatrixError, UnknownError
 from separatrix.core.recurrent import Recurrent
 from separatrix.kernel.arb_cells import check_separable, is_small
+from separatrix.kernel.arb_contract import check_contract
 from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.arb_recurrent import RecurrentNet
 from separatrix.kernel.case import Case
@@ -117,6 +118,7 @@ def check_exhaustive(case: Case) -> str:
 
 CHECKERS: dict[str, Callable[[Case], str]] = {
     "separable": check_separable,
+    "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,
 }

@@ -61,7 +61,7 @@ def read_noise(text: str) -> float:
 def check(task: Task, chain: Sequence[Task], n: int, weights: Weights, progress: Progress = silent) -> list[int]:
     """Checks every layer; the numbers of cells, or RejectedError, or UnknownError for what it does not handle."""
     arch = weights.arch
-    _check_tasks(task, chain, n, arch)
+    check_tasks(task, chain, n, arch)
     first, blocks = blocks_of(arch)
     if len(blocks) != len(chain):
         raise UnknownError(f"the model has {len(blocks)} attention layers, the factorisation {len(chain)} tasks")
@@ -69,7 +69,7 @@ def check(task: Task, chain: Sequence[Task], n: int, weights: Weights, progress:
     cells = []
     for step, (sub, block) in enumerate(zip(chain, blocks, strict=True)):
         progress(f"layer {step + 1} of {len(chain)}")
-        if not np.isin(stream.symbol[stream.place < sub.domain(n).positions], _symbols(sub, n)).all():
+        if not np.isin(stream.symbol[stream.place < sub.domain(n).positions], symbols_of(sub, n)).all():
             raise RejectedError(f"task {sub.name} does not read every label of the layer before")
         if sub.causal and not block.is_causal(arch):
             raise UnknownError(f"layer {block.layer} sees positions behind its own, of which {sub.name} says nothing")
@@ -86,7 +86,7 @@ def check(task: Task, chain: Sequence[Task], n: int, weights: Weights, progress:
     return cells
 
 
-def _check_tasks(task: Task, chain: Sequence[Task], n: int, arch: Arch) -> None:
+def check_tasks(task: Task, chain: Sequence[Task], n: int, arch: Arch) -> None:
     domain, outputs = task.domain(n), task.outputs()
     if not isinstance(outputs, Labels) or chain[-1].outputs() != outputs or outputs.k != arch.readout.outputs:
         raise RejectedError("the model's read-out, the task and its last factor do not have the same labels")
@@ -111,7 +111,7 @@ def _check_tasks(task: Task, chain: Sequence[Task], n: int, arch: Arch) -> None:
         raise RejectedError("the first factor does not read the task's tokens")
 
 
-def _symbols(task: Task, n: int) -> np.ndarray:
+def symbols_of(task: Task, n: int) -> np.ndarray:
     return np.unique(np.concatenate([np.asarray(alphabet) for alphabet in task.domain(n).alphabets]))
 
 
