@@ -20,6 +20,7 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError, U
 from separatrix.core.recurrent import Recurrent
 from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
+from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.arb_recurrent import RecurrentNet
 from separatrix.kernel.case import Case
@@ -69,14 +70,20 @@ def second_opinion(kind: str, case: Case) -> str | None:
 
 
 def _check(kind: str, case: Case) -> str:
-    if case.semantics.spec is not None:
-        raise UnknownError(f"{case.semantics} needs the float64 engine; arb decides real arithmetic only")
     if kind not in CHECKERS:
         raise UnknownError(f"{kind} certificates need the float64 engine")
     try:
         return CHECKERS[kind](case)
     except ImportError:
         raise UnknownError("the arb engine needs python-flint, which is not installed") from None
+
+
+def check_head(case: Case) -> str:
+    """Kind `separable`: product cells in real arithmetic as `arb_cells` has them, all others one by one."""
+    tied = case.semantics.spec is not None or bool(case.arrays) or case.task.domain(case.n).constraint.kind != "product"
+    for query in case.task.queries(case.n):
+        tied = tied or any(group.constraint.kind != "product" for group in case.task.cells(case.n, query) or ())
+    return check_sums(case) if tied else check_separable(case)
 
 
 def check_counterexample(case: Case) -> str:
@@ -117,7 +124,8 @@ def check_exhaustive(case: Case) -> str:
 
 
 CHECKERS: dict[str, Callable[[Case], str]] = {
-    "separable": check_separable,
+    "separable": check_head,
+    "heads": check_heads,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

@@ -9,7 +9,6 @@ code as for the float64 engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision
+from separatrix.kernel.arb_nets import number
 from separatrix.kernel.arb_attend import Head, least
 from separatrix.kernel.arb_feed import Feed
 from separatrix.kernel.balls import Ball
@@ -228,7 +228,7 @@ class Layer:
         """(rows, c) below and above what head h adds to c functionals `through` (d, c) of the stream."""
         i, layer = self.block.layer, self.weights.arch.layers[self.block.layer]
         assert isinstance(layer, Attention)
-        scale: Any = ab.arbs(layer.scale)
+        scale = number(layer.scale)
         query = ab.dot(stream.box, self.t[f"layers.{i}.query"][h]) * scale
         key, values = ab.dot(stream.box, self.t[f"layers.{i}.key"][h]), ab.dot(stream.box, through)
         ends = np.concatenate([ab.low(values), -ab.high(values)], axis=1) if both else ab.low(values)

@@ -18,6 +18,7 @@ from separatrix.core.domain import CellGroup, Constraint, Sequence
 from separatrix.core.errors import InputError, RejectedError
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs
+from separatrix.kernel.arb_nets import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Words:
         there = cost != None  # noqa: E711
         if there.any(axis=0).sum() < len(terms) or not there.any(axis=1).all():
             raise empty()
-        prices = [ab.arbs(p).item() for p in hungarian(np.array([[_float(c) for c in row] for row in cost]))]
+        prices = [number(p) for p in hungarian(np.array([[_float(c) for c in row] for row in cost]))]
         whole = ab.zero()
         for row, mask in zip(cost, there, strict=True):
             whole += ab.least(np.array([row[k] - prices[k] for k in np.flatnonzero(mask)], dtype=object))
