@@ -22,6 +22,7 @@ from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
+from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_recurrent import RecurrentNet
 from separatrix.kernel.case import Case
 
@@ -126,6 +127,7 @@ def check_exhaustive(case: Case) -> str:
 CHECKERS: dict[str, Callable[[Case], str]] = {
     "separable": check_head,
     "heads": check_heads,
+    "relu": check_relu,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

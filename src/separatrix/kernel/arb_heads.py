@@ -75,7 +75,7 @@ def _leaf(
 ) -> None:
     """RejectedError where the leaf does not prove that the label beats the rival, Undecided where that is not known."""
     gap, constant = sight.margins(label, rival)
-    tau = ab.arbs(tau)
+    tau, low, high = ab.arbs(tau), ab.arbs(low), ab.arbs(high)
     rest = ab.total(tau) + constant
     terms = sight.e * (gap - tau[:, None, None])
     if alone:

@@ -1,0 +1,239 @@
+"""Kind `relu` in Arb: ranges of the pre-activations on every cell, then the leaves of the trees (see `relu_bounds`).
+
+Only the reading of the arrays is shared with the float64 engine, and the test of what models the kind is about.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.kernel import arb_arrays as ab
+from separatrix.kernel.arb_arrays import Arbs, at_some_precision, decide
+from separatrix.kernel.arb_heads import denominators
+from separatrix.kernel.arb_nets import number
+from separatrix.kernel.arb_relu_net import Net, Scene
+from separatrix.kernel.case import Case
+from separatrix.kernel.labelled import groups
+from separatrix.kernel.relu import ALONE, MULTIPLIERS, Trees, read_model
+
+Ends = tuple[Arbs, Arbs]
+
+
+def check_relu(case: Case) -> str:
+    """The claim in a sentence, or an error."""
+    case.fields()
+    if case.semantics.spec is not None:
+        raise UnknownError("the relu check is in real arithmetic only")
+    cells = at_some_precision(lambda: _check(case))
+    return f"the model answers {case.where} right on every input ({cells} cells, real arithmetic, arb)"
+
+
+def _check(case: Case) -> int:
+    shapes = read_model(case.task, case.n, case.model(), case.tensors)
+    trees = Trees.of(case.arrays, shapes, len(shapes.slot.mid) * case.task.domain(case.n).vocabulary)
+    net, cells = Net.of(case), 0
+    for group in groups(case.task, case.n):
+        scene = Scene.of(net, case, group)
+        for cell, label in enumerate(scene.labels.tolist()):
+            if cells == len(trees.arrays["range"]):
+                raise RejectedError("the certificate ends before the cells do")
+            view = View.of(scene, cell, trees.arrays["range"][cells], trees.arrays["joint"][cells] > 0)
+            cells += 1
+            low, high = view.root()
+            for rival in (r for r in range(len(net.constant)) if r != label):
+                at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
+                for kind, leaf, several, a, b in trees.take(low, high):
+                    parts = [trees.arrays[name][leaf] for name in ("slope", "tau")]
+                    multipliers = None
+                    if kind == MULTIPLIERS:
+                        multipliers = trees.arrays["plus"][several], trees.arrays["minus"][several]
+                    least = view.leaf(rival, kind == ALONE, a, b, *parts, multipliers)
+                    if not all(decide(value > 0, value <= 0, at) for value in least):
+                        raise RejectedError(at)
+        case.progress(f"{cells:,} cells, arb")
+    if not cells:
+        raise RejectedError("the task has no cells at this length")
+    trees.at[4] = cells
+    trees.close()
+    return cells
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One cell: ends of D_h (H,), of the features that are ranged (R,), of s and of S."""
+
+    scene: Scene
+    cell: int
+    heads: Ends
+    features: Ends
+    s: tuple[Any, Any]
+    outer: tuple[Any, Any]
+
+    @classmethod
+    def of(cls, scene: Scene, cell: int, guess: np.ndarray, joint: np.ndarray) -> View:
+        """guess (2, R, H), joint (2, R): how to bound each feature from below, and minus it; any guess is sound."""
+        net, one = scene.net, number(1)
+        heads = denominators(scene, cell)
+        first = cls(scene, cell, heads, (ab.zeros(0), ab.zeros(0)), (one, one), (one, one))
+        ends = []
+        for side, sign in enumerate((1, -1)):
+            found = []
+            for r, which in enumerate(net.ranged.tolist()):
+                a, tau = scene.values[..., which] * sign, ab.arbs(sign * guess[side, r])
+                least = (
+                    first.corners(a, tau, *heads, None) if joint[side, r] else first.alone(a, tau, *heads)
+                ) + scene.own[which] * sign
+                found.append(least.lower() * sign)
+            ends.append(np.array(found, dtype=object))
+        s, outer = (one, one), (one, one)
+        hidden, d = net.hidden, net.token.shape[1]
+        c = ends[0][hidden:], ends[1][hidden:]
+        if net.inner_eps is not None:
+            s = _size(c, net.inner_eps, d)
+        second = cls(scene, cell, heads, (ends[0], ends[1]), s, outer)
+        if net.outer_eps is not None:
+            outer = _size(second.outer_coordinates(c), net.outer_eps, d)
+        return cls(scene, cell, heads, (ends[0], ends[1]), s, outer)
+
+    def root(self) -> Ends:
+        """The whole range of each variable of a tree; of pre-activations, all numbers."""
+        free = np.full(self.scene.net.hidden, ab.infinity())
+        s = self.s if self.scene.net.inner_eps is not None else None
+        ends = []
+        for end in (0, 1):
+            more = np.array([] if s is None else [s[end]], dtype=object)
+            ends.append(np.concatenate([free if end else -free, self.heads[end], more]))
+        return ends[0], ends[1]
+
+    def units(self, s: tuple[Any, Any]) -> Ends:
+        """(F,) the ends of the pre-activations, for s in an interval."""
+        net = self.scene.net
+        more = net.shift + net.slope * ab.between(*s) if net.inner_eps is not None else net.shift + net.slope
+        return (
+            ab.low(self.features[0][: net.hidden] + ab.low(more)),
+            ab.high(self.features[1][: net.hidden] + ab.high(more)),
+        )
+
+    def outer_coordinates(self, c: Ends) -> Ends:
+        """(d,) the ends of what the last norm reads: c, and what the ReLU layer adds."""
+        net = self.scene.net
+        if not net.hidden:
+            return c
+        total = ab.between(*c) if net.outs else ab.zeros(len(net.middle_bias))
+        low, high = (ab.relu(end) for end in self.units(self.s))
+        if net.inner_eps is not None:  # these are s p
+            low, high = ab.low(low / self.s[1]), ab.high(high / self.s[0])
+        total = total + net.middle_bias + ab.dot(ab.between(low, high), net.middle)
+        return ab.low(total), ab.high(total)
+
+    def leaf(
+        self,
+        rival: int,
+        alone: bool,
+        a: Arbs,
+        b: Arbs,
+        slope: np.ndarray,
+        tau: np.ndarray,
+        multipliers: tuple[np.ndarray, np.ndarray] | None,
+    ) -> list[Any]:
+        """Lower bounds of s times the margin over the box [a, b], one an end of s; none where the box is empty."""
+        net, hidden, heads = self.scene.net, self.scene.net.hidden, len(self.scene.e)
+        a, b = ab.arbs(a), ab.arbs(b)
+        s = (a[hidden + heads], b[hidden + heads]) if net.inner_eps is not None else self.s
+        low, high = self.units(s)
+        low, high = _inside(low, a[:hidden], above=True), _inside(high, b[:hidden], above=False)
+        box = a[hidden : hidden + heads], b[hidden : hidden + heads]
+        if any(bool(x > y) for x, y in [*zip(low, high, strict=True), *zip(*box, strict=True), s]):
+            return []
+        found, label = [], int(self.scene.labels[self.cell])
+        for at in s[:1] if bool(s[0] == s[1]) else s:
+            slopes = ab.arbs(slope)
+            const = _delta(net.beta[:, label] - net.beta[:, rival], slopes, low, high)
+            const = const + ab.total(slopes * (net.shift + net.slope * at))
+            outer = (net.tilt[label] - net.tilt[rival]) * self.outer[0].union(self.outer[1])
+            const = (const + at * (net.constant[label] - net.constant[rival] + outer)).lower()
+            weights = ab.zeros(net.mix.shape[2])
+            weights[:hidden] = slopes
+            if net.outs:
+                weights[hidden + label], weights[hidden + rival] = at, -at
+            values = ab.dot(self.scene.values, weights)
+            const = const + ab.dot(self.scene.own[None], weights)[0]
+            share = ab.arbs(tau)
+            if heads == 1:  # then the sign of the sum with this tau is that of the bound
+                share = np.array([-const.mid()], dtype=object)
+            if alone:
+                found.append(self.alone(values, share, *box) + const)
+            else:
+                found.append(self.corners(values, share, *box, multipliers) + const)
+        return found
+
+    def alone(self, a: Arbs, tau: Arbs, low: Arbs, high: Arbs) -> Any:
+        """Below sum_h N_h / D_h for N_h = sum_j e_hj a_hj, every head by itself."""
+        whole = ab.total(tau)
+        for h, (e, own) in enumerate(zip(self.scene.e, a, strict=True)):
+            least: Any = self.scene.words.least(e * (own - tau[h]), self.cell)
+            whole += _quotient(least, low[h], high[h])
+        return whole
+
+    def corners(
+        self, a: Arbs, tau: Arbs, low: Arbs, high: Arbs, multipliers: tuple[np.ndarray, np.ndarray] | None
+    ) -> Any:
+        """Below sum_h N_h / D_h, by the corners of the box of all 1 / D_h."""
+        if not all(bool(end > 0) for end in low):
+            return -ab.infinity()
+        heads = len(tau)
+        terms = [e * (own - t) for e, own, t in zip(self.scene.e, a, tau, strict=True)]
+        found = []
+        for corner in itertools.product((0, 1), repeat=heads):
+            whole, offset = ab.zero(), ab.zero()
+            for h, end in enumerate(corner):
+                whole = whole + terms[h] * (1 / (low[h] if end else high[h]))
+                if multipliers is not None:
+                    plus, minus = (number(m[end, h]) for m in multipliers)
+                    whole = whole + self.scene.e[h] * (minus - plus)
+                    offset = offset + plus * low[h] - minus * high[h]
+            found.append(self.scene.words.least(whole, self.cell) + offset)  # pyright: ignore
+        return ab.least(np.array(found, dtype=object)) + ab.total(tau)
+
+
+def _quotient(least: Any, low: Any, high: Any) -> Any:
+    """Below x / D for every x >= `least` and D in [low, high]."""
+    if not low > 0:
+        return -ab.infinity()
+    down = least.lower()
+    return (down / high if down >= 0 else down / low).lower()
+
+
+def _inside(ends: Arbs, box: Arbs, *, above: bool) -> Arbs:
+    """The larger, or smaller, of two ends, where that of the box is a number at all."""
+    return np.array(
+        [x if not y.is_finite() else x.max(y) if above else x.min(y) for x, y in zip(ends, box, strict=True)],
+        dtype=object,
+    ).reshape(len(ends))
+
+
+def _delta(beta: Arbs, slope: Arbs, low: Arbs, high: Arbs) -> Any:
+    """Below sum_k min over p in [low_k, high_k] of beta_k relu(p) - slope_k p."""
+    whole = ab.zero()
+    for b, line, down, up in zip(beta, slope, low, high, strict=True):
+        ends = [b * p.max(ab.zero()) - line * p for p in (down, up)]
+        if not (down > 0 or up < 0):
+            ends.append(ab.zero())
+        whole += ab.least(np.array(ends, dtype=object))
+    return whole
+
+
+def _size(c: Ends, eps: Any, d: int) -> tuple[Any, Any]:
+    """The ends of sqrt(|c|^2 / d + d^2 eps), from those of the coordinates."""
+    sizes = [ab.size(end) for end in c]
+    most = ab.larger(*sizes)
+    least = [ab.zero() if not (a > 0 or b < 0) else x.min(y) for a, b, x, y in zip(*c, *sizes, strict=True)]
+    ends = []
+    for size in (np.array(least, dtype=object), most):
+        ends.append((ab.total(size * size) / d + eps * (d * d)).sqrt())
+    return ends[0].lower().max(ab.zero()), ends[1].upper()
