@@ -22,6 +22,8 @@ from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
+from separatrix.kernel.arb_positional import check_positional, check_positional_counterexample
+from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
 from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_recurrent import RecurrentNet
 from separatrix.kernel.case import Case
@@ -128,6 +130,10 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "separable": check_head,
     "heads": check_heads,
     "relu": check_relu,
+    "real-outputs": check_real_outputs,
+    "real-counterexample": check_real_counterexample,
+    "positional": check_positional,
+    "positional-counterexample": check_positional_counterexample,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

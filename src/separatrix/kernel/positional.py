@@ -48,6 +48,16 @@ class Step:
 
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
+    arch, closed, scale, eps = question(case)
+    with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
+        error = _check(arch, case.tensors, closed, scale)
+    if not error <= eps:
+        raise RejectedError(f"outputs are proved within {error:.3g} of the answer, not within {eps:.3g}")
+    return f"the model answers {case.where} within {eps:g} for all reals (error at most {error:.3g}, real)"
+
+
+def question(case: Case) -> tuple[Positional, list, float, float]:
+    """The model, the closed form of every output, the largest |input|, and eps; an error for what this is not about."""
     case.fields()
     case.no_arrays()
     arch, task, n = case.arch, case.task, case.n
@@ -72,30 +82,36 @@ def check_case(case: Case) -> str:
     closed = [task.closed_form(n, query) for query in task.queries(n)]
     if task.queries(n) != tuple(range(n)) or not all(closed):
         raise UnknownError(f"task {task.name} has no closed form")
-    with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
-        error = _check(arch, case.tensors, closed, max(abs(domain.reals.low), abs(domain.reals.high)))
-    if not error <= outputs.eps:
-        raise RejectedError(f"outputs are proved within {error:.3g} of the answer, not within {outputs.eps:.3g}")
-    return f"the model answers {case.where} within {outputs.eps:g} for all reals (error at most {error:.3g}, real)"
+    return arch, closed, max(abs(domain.reals.low), abs(domain.reals.high)), outputs.eps
+
+
+def start(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list) -> comparators.State | extremes.State:
+    """The words of the first map, exactly; an error for answers that neither check of the ideal net is about."""
+    if not all(np.isfinite(Ball.exact(tensor).rad).all() for tensor in tensors.values()):
+        raise InputError("an integer weight is too long for a float")
+    given = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
+    if all(isinstance(form, OrderStatistic) for form in closed):
+        return comparators.start(arch, given)
+    if len({form.of for form in closed if isinstance(form, Extreme)}) == 1 and isinstance(closed[0], Extreme):
+        return extremes.start(arch, given, closed[0].of)
+    raise UnknownError("the closed forms are of different kinds")
+
+
+def finish(state: comparators.State | extremes.State, tensors: Mapping[str, np.ndarray], closed: list) -> None:
+    """RejectedError unless the ideal net's outputs are the closed forms."""
+    weight, bias = (exact(np.atleast_2d(tensors[f"readout.{name}"])) for name in ("weight", "bias"))
+    state.agrees(closed, [row[0] for row in weight], bias[0][0])
 
 
 def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, scale: float) -> float:
     """A bound of the error at any output, or an error."""
+    state = start(arch, tensors, closed)
     t = {name: Ball.exact(tensor) for name, tensor in tensors.items()}
-    if not all(np.isfinite(ball.rad).all() for ball in t.values()):
-        raise InputError("an integer weight is too long for a float")
-    start = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
-    if all(isinstance(form, OrderStatistic) for form in closed):
-        state: comparators.State | extremes.State = comparators.start(arch, start)
-    elif len({form.of for form in closed if isinstance(form, Extreme)}) == 1 and isinstance(closed[0], Extreme):
-        state = extremes.start(arch, start, closed[0].of)
-    else:
-        raise UnknownError("the closed forms are of different kinds")
     most, error = state.largest(scale), 0.0
     for i in range(len(arch.layers)):
         targets, leak = _pattern(arch, t, i)
         mixing = [t[f"layers.{i}.value"][h] @ t[f"layers.{i}.output"][h] for h in range(len(targets))]
-        state = state.after(_steps(arch, tensors, i, targets))
+        state = state.after(steps(arch, tensors, i, targets))
         size = [_norm(mix) for mix in mixing]
         # TINY before each factor that could magnify what has underflowed
         got = sum(m * (delta * most + error + TINY) for m, delta in zip(size, leak, strict=True)) * SLACK
@@ -104,8 +120,7 @@ def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, sc
             error = error * _norm(t[f"layers.{i}.mlp.{k}.weight"]) * SLACK
         error += TINY
         most = state.largest(scale)
-    weight, bias = (exact(np.atleast_2d(tensors[f"readout.{name}"])) for name in ("weight", "bias"))
-    state.agrees(closed, [row[0] for row in weight], bias[0][0])
+    finish(state, tensors, closed)
     return error * _norm(t["readout.weight"]) * SLACK + TINY
 
 
@@ -132,7 +147,7 @@ def _pattern(arch: Positional, t: Mapping[str, Ball], i: int) -> tuple[np.ndarra
     return np.stack(targets), leaks
 
 
-def _steps(arch: Positional, tensors: Mapping[str, np.ndarray], i: int, targets: np.ndarray) -> list[Step]:
+def steps(arch: Positional, tensors: Mapping[str, np.ndarray], i: int, targets: np.ndarray) -> list[Step]:
     """What every node computes in layer i of the ideal net; nodes that read in the same manner share their forms."""
     d, hidden = arch.width, arch.layers[i].hidden[0]
     value, output = tensors[f"layers.{i}.value"], tensors[f"layers.{i}.output"]
@@ -141,7 +156,7 @@ def _steps(arch: Positional, tensors: Mapping[str, np.ndarray], i: int, targets:
     biases = [[Fraction(v) for v in tensors[f"layers.{i}.mlp.{k}.bias"].tolist()] for k in (0, 1)]
     through = [_product(mix, inner[:d]) for mix in mixing]  # what a source's words add to every hidden unit, per head
     seen: dict[tuple[int, ...], tuple[ReluForm, ...]] = {}
-    steps = []
+    found = []
     for node in range(arch.nodes):
         sources = [node]
         for target in targets[:, node].tolist():
@@ -157,8 +172,8 @@ def _steps(arch: Positional, tensors: Mapping[str, np.ndarray], i: int, targets:
             columns = [biases[0], *(row for block in blocks for row in block)]  # (1 + words) x hidden
             units: list[Row] = [tuple(column[u] for column in columns) for u in range(hidden)]
             seen[pattern] = tuple(relu_forms(units, outer, biases[1]))
-        steps.append(Step(tuple(sources), seen[pattern]))
-    return steps
+        found.append(Step(tuple(sources), seen[pattern]))
+    return found
 
 
 def _product(a: list[list[Fraction]], b: list[list[Fraction]]) -> list[list[Fraction]]:

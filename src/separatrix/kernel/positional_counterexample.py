@@ -17,6 +17,22 @@ ROUNDING = 2.0**-40  # relative, for the task's own float64 answer: sums of fewe
 
 def check_case(case: Case) -> str:
     """Evaluates the model in balls on the input of the evidence, and compares with the task's answer."""
+    arch, x, query = question(case)
+    outputs = case.task.outputs()
+    assert isinstance(outputs, RealAnswer)
+    least, most = enclosed_answer(case, x, query)
+    with np.errstate(all="ignore"):  # overflow becomes an infinite radius, which proves nothing
+        out = _forward(arch, {name: Ball.exact(tensor) for name, tensor in case.tensors.items()}, x)[query]
+        off = np.maximum(out.low - most, least - out.high)[0]
+    if not off > outputs.eps:
+        raise RejectedError("the model's answer on this input is not proved to be wrong")
+    return (
+        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g}"
+    )
+
+
+def question(case: Case) -> tuple[Positional, np.ndarray, int]:
+    """The model, the words (n,) of the evidence, and the position; an error for what is no input of the task."""
     case.no_arrays()
     words, query = case.fields(reals=list, query=int)
     arch, task, n = case.arch, case.task, case.n
@@ -37,14 +53,15 @@ def check_case(case: Case) -> str:
         raise RejectedError("the input is not one of the task's")
     if query not in task.queries(n):
         raise RejectedError(f"position {query} is not scored by the task")
-    answer = task.answer(np.zeros((1, n), dtype=np.int64), x[None, :, None])[0, task.queries(n).index(query), 0]
+    return arch, x, query
+
+
+def enclosed_answer(case: Case, x: np.ndarray, query: int) -> tuple[float, float]:
+    """Floats below and above the task's answer, which it computes in float64 itself."""
+    queries, n = case.task.queries(case.n), case.n
+    answer = case.task.answer(np.zeros((1, n), dtype=np.int64), x[None, :, None])[0, queries.index(query), 0]
     doubt = ROUNDING * float(np.abs(x).sum())
-    with np.errstate(all="ignore"):  # overflow becomes an infinite radius, which proves nothing
-        out = _forward(arch, {name: Ball.exact(tensor) for name, tensor in case.tensors.items()}, x)[query]
-        off = np.maximum(out.low - (answer + doubt), (answer - doubt) - out.high)[0]
-    if not off > outputs.eps:
-        raise RejectedError("the model's answer on this input is not proved to be wrong")
-    return f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g}"
+    return answer - doubt, answer + doubt
 
 
 def _number(word: object) -> float:

@@ -47,7 +47,7 @@ def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
     case.fields()
     case.no_arrays()
-    worst, eps = worst_error(case.task, case.n, case.model(), case.tensors), _answer(case.task).eps
+    worst, eps = worst_error(case.task, case.n, case.model(), case.tensors), answer_of(case.task).eps
     if not worst.at_most <= eps:
         raise RejectedError(f"{worst}; eps is {eps:g}")
     return f"the model answers {case.where} within eps at every position, for all real parts ({worst})"
@@ -57,7 +57,7 @@ def check_counterexample(case: Case) -> str:
     """The evidence names a corner of the box, 0 or 1 a coordinate, and a position where the error is above eps."""
     case.no_arrays()
     corner, query = case.fields(corner=list, query=int)
-    reader, eps = Reader.of(case.task, case.n, case.model(), case.tensors), _answer(case.task).eps
+    reader, eps = Reader.of(case.task, case.n, case.model(), case.tensors), answer_of(case.task).eps
     if not all(type(row) is list and all(type(x) is int and 0 <= x <= 1 for x in row) for row in corner):
         raise InputError("a corner is a list of 0 and 1 for every position")
     if len(corner) != case.n or any(len(row) != reader.reals.dim for row in corner):
@@ -87,12 +87,12 @@ def worst_error(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray
         for at_least, at_most, plain in reader.extent(query):
             low, high = max(low, at_least), max(high, at_most) if at_most >= 0 else np.inf
             why = why or ("" if plain else "the real parts are mixed with each other")
-    if not why and not high - low <= 1e-6 * max(high, _answer(task).eps):
+    if not why and not high - low <= 1e-6 * max(high, answer_of(task).eps):
         why = "rounding is not negligible"
     return Worst(0.0 if why else low, high, not why, why)
 
 
-def _answer(task: Task) -> RealAnswer:
+def answer_of(task: Task) -> RealAnswer:
     outputs = task.outputs()
     if not isinstance(outputs, RealAnswer):
         raise RejectedError(f"task {task.name} has no real answers")
@@ -126,7 +126,7 @@ class Reader:
     @classmethod
     def of(cls, task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray]) -> Reader:
         """From the weights; UnknownError or RejectedError where the check is not about this model."""
-        domain, outputs, layer = task.domain(n), _answer(task), arch.layers[0]
+        domain, outputs, layer = task.domain(n), answer_of(task), arch.layers[0]
         if len(arch.layers) != 1 or not isinstance(layer, Attention) or not isinstance(arch.first, Linear):
             raise UnknownError("this check is about one attention layer on real vectors")
         if layer.norm != "none" or layer.weights != "softmax" or layer.mask not in ("none", "causal"):
