@@ -26,6 +26,8 @@ from separatrix.kernel.arb_positional import check_positional, check_positional_
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
 from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_recurrent import RecurrentNet
+from separatrix.kernel.arb_stored import check_stored
+from separatrix.kernel.arb_tuples import check_tuples
 from separatrix.kernel.case import Case
 
 Engine = Literal["fast", "arb"]
@@ -134,6 +136,8 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "real-counterexample": check_real_counterexample,
     "positional": check_positional,
     "positional-counterexample": check_positional_counterexample,
+    "stored": check_stored,
+    "tuples": check_tuples,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -29,19 +30,9 @@ MOST_STEPS = 2**24
 
 def check(case: Case, arch: Recurrent, name: str) -> str:
     """The claim in a sentence, or an error."""
-    task, n, factors = case.task, case.n, case.task.factors()
-    if name not in factors:
-        raise InputError(f"task {task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
-    if len(factors[name]) != 2:
-        raise UnknownError("the stored check is for factors of two steps")
-    inner, outer = factors[name]
-    domain, outputs = task.domain(n), task.outputs()
-    if not isinstance(outputs, Labels) or outer.outputs() != outputs or arch.readout != Readout(outputs.k):
-        raise RejectedError("the model's read-out, the task and its outer factor do not have the same labels")
-    if outer.queries(n) != task.queries(n) or inner.queries(n) != tuple(range(domain.positions)):
-        raise RejectedError("the factors do not fit: inner answers everywhere, outer where the task is scored")
-    if len(arch.layers) != 2:
-        raise UnknownError("with a factor, the stored check is for two layers")
+    task, n = case.task, case.n
+    inner, outer = steps_of(task, n, arch, name)
+    domain = task.domain(n)
     store, second = Store.of(arch, case.tensors, domain), Second.of(arch, case.tensors)
     reached, moves, cells = {second.start()}, [], 0
     for position in range(domain.positions):
@@ -53,18 +44,55 @@ def check(case: Case, arch: Recurrent, name: str) -> str:
         if len(reached) > MOST_STATES:
             raise UnknownError(f"the second layer has more than {MOST_STATES} states")
         case.progress(f"{position + 1:,} positions")
-    sums = 0
-    for query in outer.queries(n):
-        for group in outer.cells(n, query) or ():
-            for cell in range(len(group)):
-                sums += 1
-                if sums * domain.positions > MOST_STEPS:
-                    raise UnknownError(f"the walk takes more than {MOST_STEPS} steps")
-                _walk(second, moves, outer, n, group, cell)
-    if not cells or not sums:
+    sums = walk(case, second, moves, outer)
+    if not cells:
         raise RejectedError("a factor has no cells at this length")
     cover = f"{cells} cells of the inner task, {sums} of the outer"
     return f"the model answers {case.where} right on every input ({cover}, {store.sentence()})"
+
+
+def steps_of(task: Task, n: int, arch: Recurrent, name: str) -> tuple[Task, Task]:
+    """The inner and the outer task of a factor that fits the model; an error for any other."""
+    factors, outputs = task.factors(), task.outputs()
+    if name not in factors:
+        raise InputError(f"task {task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
+    if len(factors[name]) != 2:
+        raise UnknownError("the stored check is for factors of two steps")
+    inner, outer = factors[name]
+    if not isinstance(outputs, Labels) or outer.outputs() != outputs or arch.readout != Readout(outputs.k):
+        raise RejectedError("the model's read-out, the task and its outer factor do not have the same labels")
+    if outer.queries(n) != task.queries(n) or inner.queries(n) != tuple(range(task.domain(n).positions)):
+        raise RejectedError("the factors do not fit: inner answers everywhere, outer where the task is scored")
+    if len(arch.layers) != 2:
+        raise UnknownError("with a factor, the stored check is for two layers")
+    return inner, outer
+
+
+class Looks(Protocol):
+    """A second layer, as the walk needs it."""
+
+    def start(self) -> State:
+        """Before the first position."""
+        ...
+
+    def right(self, state: State, label: int) -> bool:
+        """Whether the read-out of this state prefers the label."""
+        ...
+
+
+def walk(case: Case, second: Looks, moves: list[Moves], outer: Task) -> int:
+    """How many cells of the outer task were walked, all of them right; RejectedError where one is not, or none is."""
+    positions, sums = len(moves), 0
+    for query in outer.queries(case.n):
+        for group in outer.cells(case.n, query) or ():
+            for cell in range(len(group)):
+                sums += 1
+                if sums * positions > MOST_STEPS:
+                    raise UnknownError(f"the walk takes more than {MOST_STEPS} steps")
+                _walk(second, moves, outer, case.n, group, cell)
+    if not sums:
+        raise RejectedError("a factor has no cells at this length")
+    return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +187,7 @@ def _moves(store: Store, second: Second, inner: Task, n: int, position: int, rea
     return moves, count
 
 
-def _walk(second: Second, moves: list[Moves], outer: Task, n: int, group: CellGroup, cell: int) -> None:
+def _walk(second: Looks, moves: list[Moves], outer: Task, n: int, group: CellGroup, cell: int) -> None:
     """RejectedError unless the model answers right wherever the inner labels lie in this cell of the outer task."""
     if group.labels is None or not isinstance(group.token, int) or group.constraint.kind != "product":
         raise UnknownError("the outer factor's cells must be products of labels")

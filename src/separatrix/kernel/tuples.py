@@ -29,36 +29,64 @@ MOST_WORK = 2**34  # exponentials in all
 
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
+    given = asked(case)
+    with np.errstate(all="ignore"):  # overflow becomes an infinite radius, which proves nothing
+        tables = Tables.of(case)
+        for done, (token, hits) in enumerate(given.tokens):
+            tables.check(token, hits, given.positions)
+            case.progress(f"{done + 1:,} tokens")
+    return f"the model answers {case.where} right on every input ({len(given.tokens)} tokens that ask, real arithmetic)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the task asks of tuples: tokens with their hits (k, slots), every pair once."""
+
+    tokens: list[tuple[int, np.ndarray]]
+    slots: int
+    positions: int
+
+
+def asked(case: Case) -> Asked:
+    """RejectedError where the model does not fit the task, UnknownError for another task or architecture."""
     case.fields()
     case.no_arrays()
     task, n, domain = case.task, case.n, case.task.domain(case.n)
-    vocabulary = _vocabulary(domain)
-    with np.errstate(all="ignore"):  # overflow becomes an infinite radius, which proves nothing
-        tables = Tables.of(case, domain, vocabulary)
-        done: set[tuple[int, bytes]] = set()
-        for query in task.queries(n):
-            groups = task.tuples(n, query)
-            if groups is None:
-                raise UnknownError(f"task {task.name} does not ask for tuples")
-            seen = []
-            for group in groups:
-                seen.append(group.token)
-                if group.query != query or group.hits.ndim != 2 or group.hits.shape[1] != tables.slots:
-                    raise RejectedError(f"the task asks for other tuples than those of {tables.slots} tokens")
-                if group.hits.size and not 0 <= group.hits.min() <= group.hits.max() < vocabulary:
-                    raise RejectedError("a hit of this task holds a symbol that its domain does not have")
-                name = group.token, group.hits.tobytes()
-                if name not in done:
-                    done.add(name)
-                    if len(done) * len(tables.key.mid) > MOST_WORK:
-                        raise UnknownError(f"more than {MOST_WORK} exponentials are needed")
-                    tables.check(group.token, group.hits, domain.positions)
-                    case.progress(f"{len(done):,} tokens")
-            if sorted(seen) != list(range(vocabulary)):
-                raise RejectedError(f"the task does not speak of every token at query {query} once")
-    if not done:
+    vocabulary, arch, outputs = _vocabulary(domain), case.model(), task.outputs()
+    match arch.layers:
+        case (HigherOrder(heads=1) as layer,):
+            pass
+        case _:
+            raise UnknownError("the tuples check decides models of one layer of attention over tuples, one head")
+    if not isinstance(arch.first, Table) or arch.first.positions:
+        raise UnknownError("the tuples check needs a token table without positions")
+    if arch.first.vocabulary != vocabulary or outputs != Labels(2) or arch.readout.outputs != 2:
+        raise RejectedError("the model's tokens or outputs do not fit the task")
+    if arch.readout.decision != "argmax":
+        raise UnknownError("the tuples check needs an argmax read-out")
+    slots, rows = layer.order - 1, vocabulary + arch.blank
+    if rows**slots > MOST_TUPLES or domain.positions**slots > 2**53:
+        raise UnknownError(f"{rows} symbols or {domain.positions} positions have too many tuples")
+    found: dict[tuple[int, bytes], np.ndarray] = {}
+    for query in task.queries(n):
+        groups = task.tuples(n, query)
+        if groups is None:
+            raise UnknownError(f"task {task.name} does not ask for tuples")
+        seen = []
+        for group in groups:
+            seen.append(group.token)
+            if group.query != query or group.hits.ndim != 2 or group.hits.shape[1] != slots:
+                raise RejectedError(f"the task asks for other tuples than those of {slots} tokens")
+            if group.hits.size and not 0 <= group.hits.min() <= group.hits.max() < vocabulary:
+                raise RejectedError("a hit of this task holds a symbol that its domain does not have")
+            found.setdefault((group.token, group.hits.tobytes()), group.hits)
+            if len(found) * rows**slots > MOST_WORK:
+                raise UnknownError(f"more than {MOST_WORK} exponentials are needed")
+        if sorted(seen) != list(range(vocabulary)):
+            raise RejectedError(f"the task does not speak of every token at query {query} once")
+    if not found:
         raise RejectedError("the task scores no input at this length")
-    return f"the model answers {case.where} right on every input ({len(done)} tokens that ask, real arithmetic)"
+    return Asked([(token, hits) for (token, _), hits in found.items()], slots, domain.positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +107,12 @@ class Tables:
     slots: int
 
     @classmethod
-    def of(cls, case: Case, domain: Sequence, vocabulary: int) -> Tables:
-        """Reads the model; RejectedError where it does not fit the task, UnknownError for another architecture."""
-        arch, t, outputs = case.model(), case.tensors, case.task.outputs()
-        match arch.layers:
-            case (HigherOrder(heads=1) as layer,):
-                pass
-            case _:
-                raise UnknownError("the tuples check decides models of one layer of attention over tuples, one head")
-        if not isinstance(arch.first, Table) or arch.first.positions:
-            raise UnknownError("the tuples check needs a token table without positions")
-        if arch.first.vocabulary != vocabulary or outputs != Labels(2) or arch.readout.outputs != 2:
-            raise RejectedError("the model's tokens or outputs do not fit the task")
-        if arch.readout.decision != "argmax":
-            raise UnknownError("the tuples check needs an argmax read-out")
-        slots, rows = layer.order - 1, vocabulary + arch.blank
-        if rows**slots > MOST_TUPLES or domain.positions**slots > 2**53:
-            raise UnknownError(f"{rows} symbols or {domain.positions} positions have too many tuples")
+    def of(cls, case: Case) -> Tables:
+        """From a model that `asked` has let pass."""
+        arch, t = case.model(), case.tensors
+        layer = arch.layers[0]
+        assert isinstance(layer, HigherOrder)
+        slots, rows = layer.order - 1, len(t["embed.token"]) + arch.blank
         token = Ball.exact(t["embed.token"])
         x = token
         if arch.blank:
