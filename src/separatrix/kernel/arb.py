@@ -1,9 +1,10 @@
-"""The second engine: verdicts about models re-derived in ball arithmetic of any precision (Arb, through python-flint).
+"""The second engine: verdicts re-derived in ball arithmetic of any precision (Arb, through python-flint).
 
-It shares the task's cells and inputs with the float64 engine, and no numeric code. What 64 bits leave undecided is
-evaluated again with twice as many, up to 512. Slow, and in real semantics only. Where float64 balls reject a small
-`separable` certificate that names Arb among what is trusted, it is asked as well: a margin below their radius may still
-be positive.
+It shares with the float64 engine the task's cells and inputs, the reading of certificates, the algebra and all that is
+exact (whole numbers, rationals), but no numeric code and no error terms. What 64 bits leave undecided is evaluated again
+with twice as many, up to 512. Kinds in EXACT are whole numbers and rationals throughout: under either engine they are
+the same check. Where float64 balls reject a small `separable` certificate, or cannot evaluate a recurrent model for a
+`counterexample`, and the certificate names Arb among what is trusted, the fast engine asks this one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
+from separatrix.kernel.arb_pointers import check_pointer_counterexample, check_pointer_sets
 from separatrix.kernel.arb_positional import check_positional, check_positional_counterexample
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
 from separatrix.kernel.arb_relu import check_relu
@@ -33,10 +35,9 @@ from separatrix.kernel.case import Case
 Engine = Literal["fast", "arb"]
 NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
-NO_BALLS = (
-    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank"),
-    *("boxes", "decoding", "reading"),
-    *("bits-exhaustive", "bits-counterexample", "bits-solver"),
+EXACT = (
+    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "decoding", "reading"),
+    *("bits-exhaustive", "bits-counterexample", "bits-solver", "automaton"),
 )
 
 
@@ -48,15 +49,17 @@ def derive(engine: Engine, kind: str, fast: Callable[[Case], str], case: Case, n
     if engine not in ("fast", "arb"):
         raise InputError(f"engine {engine!r} is none of fast, arb")
     if engine == "arb":
-        if kind in NO_BALLS:
-            return f"{fast(case)} (no balls in this check: the same under both engines)", False
+        if kind in EXACT:
+            return f"{fast(case)} (exact; the engine does not matter)", False
         return _check(kind, case), True
     try:
         return fast(case), False
     except UnknownError:
         if kind != "counterexample" or case.recurrent() is None:
             raise
-        return _check(kind, case), True  # sigmoids, or numbers too long to be exact
+        if not named:  # sigmoids, or numbers too long to be exact
+            raise RejectedError(f"this claim rests on {NAME}, and the certificate does not say so") from None
+        return _check(kind, case), True
     except RejectedError:
         sentence = second_opinion(kind, case) if named else None
         if sentence is None:
@@ -138,6 +141,8 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "positional-counterexample": check_positional_counterexample,
     "stored": check_stored,
     "tuples": check_tuples,
+    "pointer-sets": check_pointer_sets,
+    "pointer-counterexample": check_pointer_counterexample,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

@@ -22,6 +22,20 @@ Rationals = list[list[Fraction]]
 
 def check_case(case: Case) -> str:
     """Checks that the input is legal and that the error there is above eps."""
+    tokens, signs, query, total = question(case)
+    task = averaging(case)
+    answer = np.zeros(task.dim)
+    answer[0] = total / task.q
+    error = _output(case, tokens, signs, query) - Ball(answer, np.abs(answer) * 2.0**-52)
+    sizes = np.maximum(np.abs(error.mid) - error.rad, 0.0)  # off by relative rounding errors only
+    low = float(np.sqrt(np.maximum(sum_low(sizes**2), 0.0)) * (1.0 - 2.0**-40))
+    if not low > task.eps:
+        raise RejectedError(f"the error on this input is only proved to be at least {low:.3g}; eps is {task.eps:g}")
+    return f"the model errs at {case.where}: on a legal input, position {query}, it is off by {low:.3g} or more"
+
+
+def question(case: Case) -> tuple[np.ndarray, list[int], int, int]:
+    """Pointers (N, q), signs and position of the evidence, and q times the right answer; an error for an illegal input."""
     case.no_arrays()
     pointers, signs, query = case.fields(tokens=list, signs=list, query=int)
     task = averaging(case)
@@ -34,15 +48,7 @@ def check_case(case: Case) -> str:
         raise InputError("signs must be -1, 0 or 1")
     if query not in task.queries(case.n):
         raise RejectedError(f"position {query} is not scored by the task")
-    total = sum(signs[j] for j in pointers[query])
-    answer = np.zeros(task.dim)
-    answer[0] = total / task.q
-    error = _output(case, tokens, signs, query) - Ball(answer, np.abs(answer) * 2.0**-52)
-    sizes = np.maximum(np.abs(error.mid) - error.rad, 0.0)  # off by relative rounding errors only
-    low = float(np.sqrt(np.maximum(sum_low(sizes**2), 0.0)) * (1.0 - 2.0**-40))
-    if not low > task.eps:
-        raise RejectedError(f"the error on this input is only proved to be at least {low:.3g}; eps is {task.eps:g}")
-    return f"the model errs at {case.where}: on a legal input, position {query}, it is off by {low:.3g} or more"
+    return tokens, signs, query, sum(signs[j] for j in pointers[query])
 
 
 def _output(case: Case, tokens: np.ndarray, signs: list[int], query: int) -> Ball:
@@ -50,7 +56,7 @@ def _output(case: Case, tokens: np.ndarray, signs: list[int], query: int) -> Bal
     _, first, layer = parts(case)
     t = floats(case.tensors)
     if first.keys == "moment":
-        rational = _rational_stream(first, case, tokens, signs)
+        rational = rational_stream(first, case, tokens, signs)
         stream = _enclosed(rational)
     else:
         rational, stream = None, _stream(first, case, tokens, signs)
@@ -78,7 +84,7 @@ def _stream(first: PointerSet, case: Case, tokens: np.ndarray, signs: list[int])
     return Ball(np.hstack([z.mid, keys.mid, asked.mid]), np.hstack([z.rad, keys.rad, asked.rad]))
 
 
-def _rational_stream(first: PointerSet, case: Case, tokens: np.ndarray, signs: list[int]) -> Rationals:
+def rational_stream(first: PointerSet, case: Case, tokens: np.ndarray, signs: list[int]) -> Rationals:
     """(N, width): z, powers of the nodes, temperature times the coefficients of -prod (x - t_i)^2 from x on."""
     stored = case.tensors["embed.nodes"].tolist()
     if first.query != "moment" or first.key_width != 2 * first.pointers or any(t != int(t) for t in stored):

@@ -87,6 +87,13 @@ def _top(sizes: np.ndarray, count: int) -> np.ndarray:
 
 
 def _moment(model: PointerModel) -> str:
+    gap = moment_gap(model)
+    error = _one_head(model, float(min(gap, 2**52)))
+    return f"moment curve: others score lower by an integer, {gap} or more, worst error at most {error:.3g}"
+
+
+def moment_gap(model: PointerModel) -> int:
+    """By how much other keys score less than those of a set, exactly; an error for keys of another kind."""
     first = model.first
     if first.query != "moment" or first.keys != "moment":
         raise UnknownError("this bound is about moment-curve queries of integer keys")
@@ -95,9 +102,7 @@ def _moment(model: PointerModel) -> str:
     stored = model.tensors["embed.nodes"].tolist()
     if any(t != int(t) for t in stored) or len({int(t) for t in stored}) != model.n:
         raise RejectedError("the nodes are not distinct integers")
-    gap = _least_square({int(t) for t in stored}, model.task.q)
-    error = _one_head(model, float(min(gap, 2**52)))
-    return f"moment curve: others score lower by an integer, {gap} or more, worst error at most {error:.3g}"
+    return _least_square({int(t) for t in stored}, model.task.q)
 
 
 def _least_square(nodes: set[int], q: int) -> int:
