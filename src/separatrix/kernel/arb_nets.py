@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Table
 from separatrix.core.errors import UnknownError
 
 Number = Any  # flint.arb; python-flint is imported inside functions, and in this file alone
 Matrix = Any  # flint.arb_mat
 BITS = (64, 128, 256, 512)  # precisions, tried in turn
+MOST_TUPLES = 2**18  # scores of one layer of attention over tuples
 
 
 @contextmanager
@@ -110,12 +111,12 @@ class Net:
     def __init__(self, arch: Arch, tensors: Mapping[str, np.ndarray]) -> None:
         if not isinstance(arch.first, Table):
             raise UnknownError("the arb evaluation handles token tables only")
-        if not all(isinstance(layer, Attention | FeedForward | LayerNorm) for layer in arch.layers):
+        if not all(isinstance(layer, Attention | FeedForward | HigherOrder | LayerNorm) for layer in arch.layers):
             raise UnknownError("the arb evaluation does not know a layer of this model")
         self.arch = arch
         self.tensors = tensors
         self.maps = {
-            name: [exact(part) for part in (tensor if tensor.ndim == 3 else [tensor])]
+            name: [exact(part) for part in (tensor.reshape(-1, *tensor.shape[-2:]) if tensor.ndim > 2 else [tensor])]
             for name, tensor in tensors.items()
             if not name.startswith("embed.") and tensor.ndim
         }
@@ -136,6 +137,10 @@ class Net:
             here = stack([[x[r, c] for c in range(x.ncols())] for r in rows])
             if isinstance(layer, LayerNorm):
                 x = self._norm(here, f"layers.{i}.", layer.eps)
+                continue
+            if isinstance(layer, HigherOrder):
+                out = self._attend_tuples(i, layer, x, here)
+                x = out + here if layer.residual else out
                 continue
             seen, asks = x, here
             if layer.norm != "none":
@@ -174,6 +179,28 @@ class Net:
             total = total + stack(weights) * (x * value) * output
         return total
 
+    def _attend_tuples(self, i: int, layer: HigherOrder, x: Matrix, here: Matrix) -> Matrix:
+        from flint import arb, arb_mat
+
+        slots = layer.order - 1
+        if x.nrows() ** slots * here.nrows() > MOST_TUPLES:
+            raise UnknownError(f"attention over tuples of {x.nrows()} tokens is too large for the arb evaluation")
+        total = arb_mat(here.nrows(), here.ncols())
+        for h in range(layer.heads):
+            query, output = (self.maps[f"layers.{i}.{n}"][h] for n in ("query", "output"))
+            keys, values = (
+                _products([entries(x * self.maps[f"layers.{i}.{n}"][s * layer.heads + h]) for s in range(slots)])
+                for n in ("keys", "values")
+            )
+            scores = entries((here * query) * stack(keys).transpose() * arb(layer.scale))
+            weights = []
+            for row in scores:
+                e = [s.exp() for s in row]
+                whole = sum(e, arb(0))
+                weights.append([w / whole for w in e])
+            total = total + stack(weights) * stack(values) * output
+        return total
+
     def _feed(self, i: int, here: Matrix) -> Matrix:
         from flint import arb
 
@@ -182,6 +209,14 @@ class Net:
         active = stack([[(v + b).max(arb(0)) for v, b in zip(row, bias, strict=True)] for row in hidden])
         bias = entries(maps["out_bias"])[0]
         return stack([[v + b for v, b in zip(row, bias, strict=True)] for row in entries(active * maps["out"])])
+
+
+def _products(rows: list[list[list[Number]]]) -> list[list[Number]]:
+    """Entrywise products of one row from each list, the last one fastest."""
+    total = rows[0]
+    for more in rows[1:]:
+        total = [[a * b for a, b in zip(one, two, strict=True)] for one in total for two in more]
+    return total
 
 
 def stack(rows: list[list[Number]]) -> Matrix:
