@@ -247,11 +247,8 @@ def test_inputs_that_are_not_the_tasks_are_no_counterexamples() -> None:
 
 def test_what_arb_does_not_decide_is_unknown_or_refused() -> None:
     made = lookup(np.random.default_rng(3), 0.0, 9.0)
-    for semantics in ("fp32", "float:24,tree"):
-        answer = submit(made.model, made.task, made.n, semantics=semantics)
-        assert answer.exit_code == 3 and "float64 engine" in answer.sentence
     assert submit(made.model, made.task, made.n, engine="slow").exit_code == 2
-    assert submit(made.model, made.task, made.n, "pointer-sets").exit_code == 3
+    assert submit(made.model, made.task, made.n, "pointer-sets").exit_code == 2
     two = dataclasses.replace(made.model.arch, layers=(Attention(2, 1, 1),))
     causal = dataclasses.replace(made.model.arch, layers=(Attention(1, 1, 1, mask="causal"),))
     for arch in (two, causal):

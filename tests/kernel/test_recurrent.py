@@ -20,8 +20,10 @@ from separatrix.core.semantics import REAL
 from separatrix.core.task import Task
 from separatrix.kernel import arb, judge, judge_file, recurrent
 from separatrix.kernel.case import Case
+from separatrix.kernel.judge import TRUSTED, WITH_ARB
 from separatrix.models import Model, evaluate
 from separatrix.tasks import make_task
+from separatrix.verify.provers.outcome import refute
 
 RELU: list[tuple[Cell, ...]] = [(Elman(4),), (Elman(3), Elman(2)), (DiagonalSsm(2, 3),), (DiagonalSsm(2, 2), Elman(3))]
 GATED: list[tuple[Cell, ...]] = [(Lstm(3),), (Gru(3),), (Elman(3, "tanh"),), (Gru(2), Lstm(2), DiagonalSsm(2, 3))]
@@ -80,10 +82,12 @@ def opened(model: Model, task: Task, n: int) -> Case:
     return Case(task, n, claim, REAL, {}, {}, model.arch, model.tensors)
 
 
-def certificate(model: Model, task: Task, n: int, tokens: np.ndarray, query: int) -> Certificate:
+def certificate(model: Model, task: Task, n: int, tokens: np.ndarray, query: int, named: bool = True) -> Certificate:
+    """A counterexample; one that is named says that it trusts Arb."""
     claim = Claim(task.name, task.parameters(), n, "incorrect")
     evidence = {"tokens": tokens.tolist(), "query": query}
-    return Certificate("counterexample", claim, PROVED, task.source_sha256(), evidence, {}, model.reference())
+    parts = ("counterexample", claim, PROVED, task.source_sha256(), evidence, {}, model.reference())
+    return Certificate(*parts, WITH_ARB if named else TRUSTED)
 
 
 def coarse(model: Model, steps: int = 4) -> Model:
@@ -123,6 +127,13 @@ def test_both_engines_say_what_evaluation_says(cells: tuple[Cell, ...], grid: Fi
             assert verdict.accepted == wrong, verdict.sentence
             assert verdict.accepted or verdict.exit_code == 1
             assert (arb.NAME in verdict.trusted) == (wrong and (engine == "arb" or cells in GATED))
+        silent = certificate(model, task, 6, tokens[0], 5, named=False)
+        verdict = judge(silent, model.arch, model.tensors)
+        assert verdict.accepted == (wrong and cells not in GATED) and (verdict.accepted or verdict.exit_code == 1)
+        assert ("the certificate does not say so" in verdict.sentence) == (cells in GATED)
+        outcome = refute(model, task, 6, tokens[0], 5)
+        assert (outcome.verdict == "refuted") == wrong
+        assert outcome.certificate is None or (arb.NAME in outcome.certificate.trusted) == (cells in GATED)
         seen[wrong] += 1
     assert seen[True]
 
