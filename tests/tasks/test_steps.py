@@ -10,10 +10,13 @@ import pytest
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import make_task, registry
+from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.flags import AllDown
 from separatrix.tasks.k_hop import KHop
+from separatrix.tasks.multi_query_recall import MultiQueryRecall
+from separatrix.tasks.nearest_neighbour import NearestNeighbour
 from tasks.cover import assert_cells_cover, members, words
 
 CASES: list[tuple[Task, int]] = [
@@ -22,6 +25,9 @@ CASES: list[tuple[Task, int]] = [
         (Dyck(types, depth), n)
         for types, depth, n in ((1, 1, 6), (1, 2, 8), (2, 2, 6), (1, 3, 8), (2, 3, 4), (3, 2, 4))
     ),
+    *((AssociativeRecall(k, s), n) for k, s, n in ((1, 2, 1), (3, 2, 2), (4, 2, 3))),
+    *((MultiQueryRecall(k, s), n) for k, s, n in ((1, 2, 1), (2, 2, 2), (3, 2, 2))),
+    *((NearestNeighbour(d, s), n) for d, s, n in ((1, 2, 2), (2, 3, 2), (2, 2, 3))),
     *((KHop(k, s), n) for k, s, n in ((1, 2, 1), (1, 3, 4), (2, 2, 6), (4, 3, 5), (8, 2, 7))),
 ]
 
