@@ -28,7 +28,20 @@ CASES: list[tuple[Task, int]] = [
     *((AssociativeRecall(k, s), n) for k, s, n in ((1, 2, 1), (3, 2, 2), (4, 2, 3))),
     *((MultiQueryRecall(k, s), n) for k, s, n in ((1, 2, 1), (2, 2, 2), (3, 2, 2))),
     *((NearestNeighbour(d, s), n) for d, s, n in ((1, 2, 2), (2, 3, 2), (2, 2, 3))),
-    *((KHop(k, s), n) for k, s, n in ((1, 2, 1), (1, 3, 4), (2, 2, 6), (4, 3, 5), (8, 2, 7))),
+    *(
+        (KHop(k, s), n)
+        for k, s, n in (
+            (1, 2, 1),
+            (1, 3, 4),
+            (2, 2, 6),
+            (4, 3, 5),
+            (8, 2, 7),
+            (3, 2, 6),
+            (5, 3, 4),
+            (6, 2, 5),
+            (13, 2, 6),
+        )
+    ),
 ]
 
 
@@ -123,6 +136,7 @@ def test_bad_hops_are_input_errors() -> None:
     for bad in ({"k": 0}, {"symbols": 1}, {"k": 2**40}):
         with pytest.raises(InputError, match="k-hop"):
             make_task("k-hop", bad)
-    assert KHop(3).factors() == {} and KHop(1).factors() != {}
+    with pytest.raises(InputError, match="64"):
+        KHop(3).factors()["doubling"][2].domain(65)
     with pytest.raises(InputError, match="256"):
         KHop(2).factors()["doubling"][0].domain(300)
