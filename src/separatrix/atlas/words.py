@@ -91,6 +91,9 @@ TASKS = {
         "modulus 4 *N* + 4",
     ),
     "equality": TaskWords("Equality", PAIRS, "first half = second half, bits", {"symbols": 2}),
+    "fingerprint": TaskWords(
+        "Fingerprint", PAIRS, "do the halves agree modulo 257? (equality, for a random prime)", {"prime": 257}
+    ),
     "disjointness": TaskWords("Disjointness", PAIRS, "do the two halves, as sets, meet?", {}),
     "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
     "greater-than": TaskWords("Greater than", PAIRS, "first half > second half, in binary", {}),

@@ -11,6 +11,7 @@ from separatrix.can.witnesses import dyck_three_layer as dyck_three_layer
 from separatrix.can.witnesses import dyck_two_layer as dyck_two_layer
 from separatrix.can.witnesses import equality_store as equality_store
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
+from separatrix.can.witnesses import fingerprint_elman as fingerprint_elman
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
 from separatrix.can.witnesses import index_lookup_random as index_lookup_random
