@@ -116,6 +116,7 @@ TASKS = {
     "prefix-sums": TaskWords("Prefix sums", LISTS, "running totals", {}),
     "prefix-minima": TaskWords("Prefix minima", LISTS, "least number so far", {}),
     "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
+    "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
     "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
 }

@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.closed_form import Extreme, OrderStatistic
+from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
 from separatrix.core.domain import RealAnswer
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.positional import Positional
@@ -86,7 +86,9 @@ def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, sc
         raise InputError("an integer weight is too long for a float")
     start = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
     if all(isinstance(form, OrderStatistic) for form in closed):
-        state: comparators.State | extremes.State = comparators.start(arch, start)
+        state: comparators.State | extremes.State = comparators.start(arch, start, (len(closed),))
+    elif all(isinstance(form, PrefixMedian) for form in closed):
+        state = comparators.start(arch, start, tuple(sorted({form.length for form in closed})))
     elif len({form.of for form in closed if isinstance(form, Extreme)}) == 1 and isinstance(closed[0], Extreme):
         state = extremes.start(arch, start, closed[0].of)
     else:
