@@ -39,6 +39,7 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "match3-third-order": ({"modulus": 5}, 4),
     "maximum-subarray-program": ({}, 4),
     "multi-query-recall-two-layer": ({"keys": 3, "labels": 2}, 2),
+    "nearest-neighbour-pointer": ({"dim": 2}, 3),
     "nearest-neighbour-recency": ({"dim": 2, "joined": True}, 3),
     "nearest-neighbour-two-layer": ({"dim": 2}, 3),
     "prefix-maxima-program": ({}, 6),

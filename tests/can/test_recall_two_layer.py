@@ -18,10 +18,12 @@ from separatrix.verify.provers import certify
 from tasks.cover import words
 
 RECALL, MANY, NEAR = "associative-recall-two-layer", "multi-query-recall-two-layer", "nearest-neighbour-two-layer"
+POINT = "nearest-neighbour-pointer"
 SMALL: list[tuple[str, Task, int]] = [
     *((RECALL, AssociativeRecall(k, s), n) for k, s, n in ((1, 2, 1), (4, 2, 3), (5, 3, 2), (3, 5, 3))),
     *((MANY, MultiQueryRecall(k, s), n) for k, s, n in ((1, 2, 1), (2, 2, 3), (4, 2, 2), (3, 3, 2))),
-    *((NEAR, NearestNeighbour(d, s), n) for d, s, n in ((1, 2, 3), (2, 2, 3), (3, 3, 2))),
+    *((name, NearestNeighbour(d, s), n) for name in (NEAR, POINT) for d, s, n in ((1, 2, 3), (2, 2, 3), (3, 3, 2))),
+    (POINT, NearestNeighbour(2, 2), 1),
 ]
 
 
@@ -41,7 +43,12 @@ def test_right_on_every_short_word_proved_and_of_the_stated_size(name: str, task
 
 @pytest.mark.parametrize(
     ("name", "task", "n"),
-    [(RECALL, AssociativeRecall(32, 4), 32), (MANY, MultiQueryRecall(8, 3), 6), (NEAR, NearestNeighbour(4), 8)],
+    [
+        (RECALL, AssociativeRecall(32, 4), 32),
+        (MANY, MultiQueryRecall(8, 3), 6),
+        (NEAR, NearestNeighbour(4), 8),
+        (POINT, NearestNeighbour(4), 8),
+    ],
     ids=str,
 )
 def test_longer_ones_are_proved_and_right_on_samples(name: str, task: Task, n: int) -> None:
@@ -92,6 +99,7 @@ def test_what_the_constructions_do_not_reach() -> None:
         (RECALL, AssociativeRecall(2**13, 2), 3, "keys"),
         (MANY, MultiQueryRecall(4, 2), 2**11, "N = 2048"),
         (NEAR, NearestNeighbour(9), 3, "dim"),
+        (POINT, NearestNeighbour(3), 2**9, "N = 512"),
         (NEAR, NearestNeighbour(3, joined=True), 3, "apart"),
     ):
         with pytest.raises(InputError, match=message):

@@ -11,6 +11,7 @@ from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.nearest_steps import Fetch, Point, distance
 from separatrix.tasks.recall_steps import Ask, Join
 
 
@@ -115,10 +116,13 @@ class NearestNeighbour(Task):
         return CellGroup(query, token, places, symbols, labels=label, background=background)
 
     def factors(self) -> dict[str, tuple[Task, ...]]:
-        """With points and labels apart: join each label to its point, then ask for the nearest."""
+        """With points and labels apart: join each label to its point, then ask; or point at a pair, then fetch."""
         if self.joined:
             return {}
-        return {"induction": (Join(2**self.dim, self.labels, 1), Nearest(self.dim, self.labels))}
+        return {
+            "induction": (Join(2**self.dim, self.labels, 1), Nearest(self.dim, self.labels)),
+            "pointer": (Point(self.dim, self.labels), Fetch(self.dim, self.labels)),
+        }
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
@@ -176,8 +180,3 @@ class Nearest(NearestNeighbour):
             spread = [alphabet for pair in group.background[:-1] for alphabet in (points, pair)]
             background = (*spread, group.background[-1])
             yield replace(group, query=query, positions=2 * group.positions + 1, background=background)
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamming distances of points given as numbers below 2^16."""
-    return np.bitwise_count(np.bitwise_xor(a, b).astype(np.uint32)).astype(np.int64)

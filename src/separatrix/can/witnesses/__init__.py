@@ -20,6 +20,7 @@ from separatrix.can.witnesses import k_hop_doubling as k_hop_doubling
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import match3_third_order as match3_third_order
 from separatrix.can.witnesses import multi_query_recall_two_layer as multi_query_recall_two_layer
+from separatrix.can.witnesses import nearest_neighbour_pointer as nearest_neighbour_pointer
 from separatrix.can.witnesses import nearest_neighbour_recency as nearest_neighbour_recency
 from separatrix.can.witnesses import nearest_neighbour_two_layer as nearest_neighbour_two_layer
 from separatrix.can.witnesses import positional_programs as positional_programs
