@@ -25,6 +25,7 @@ SMALL: list[tuple[str, Task, int]] = [
     *((TWO, Dyck(types, 2), n) for types, n in ((1, 2), (1, 8), (2, 6), (3, 4))),
     *((THREE, Dyck(types, depth), n) for types, depth, n in ((1, 1, 4), (1, 3, 8), (2, 2, 6), (2, 3, 6), (3, 2, 4))),
     *((HOP, KHop(k, s), n) for k, s, n in ((1, 2, 1), (1, 3, 6), (2, 2, 2), (2, 3, 6), (8, 2, 9), (4, 5, 4))),
+    *((HOP, KHop(k, s), n) for k, s, n in ((3, 2, 7), (5, 3, 5), (6, 2, 8), (7, 2, 1), (13, 2, 9))),
 ]
 
 
@@ -54,6 +55,7 @@ def test_models_are_right_on_every_short_word_proved_and_of_the_stated_size(name
         (TWO, Dyck(9, 2), 16),
         (THREE, Dyck(2, 3), 48),
         (HOP, KHop(16, 2), 24),
+        (HOP, KHop(13, 2), 16),
         (HOP, KHop(2**19, 2), 8),  # 21 layers
     ],
     ids=str,
@@ -105,5 +107,5 @@ def test_sizes_do_not_reach_beyond_what_is_built(name: str, task: Task, n: int) 
         with pytest.raises(InputError, match="depth"):
             witness.build(Dyck(2, 3), 8)
     if name == HOP:
-        with pytest.raises(InputError, match="power of two"):
-            witness.build(KHop(3, 2), 8)
+        with pytest.raises(InputError, match="up to 64 for k = 3"):
+            witness.build(KHop(3, 2), 65)

@@ -10,10 +10,13 @@ import pytest
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import make_task, registry
+from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.flags import AllDown
 from separatrix.tasks.k_hop import KHop
+from separatrix.tasks.multi_query_recall import MultiQueryRecall
+from separatrix.tasks.nearest_neighbour import NearestNeighbour
 from tasks.cover import assert_cells_cover, members, words
 
 CASES: list[tuple[Task, int]] = [
@@ -22,7 +25,23 @@ CASES: list[tuple[Task, int]] = [
         (Dyck(types, depth), n)
         for types, depth, n in ((1, 1, 6), (1, 2, 8), (2, 2, 6), (1, 3, 8), (2, 3, 4), (3, 2, 4))
     ),
-    *((KHop(k, s), n) for k, s, n in ((1, 2, 1), (1, 3, 4), (2, 2, 6), (4, 3, 5), (8, 2, 7))),
+    *((AssociativeRecall(k, s), n) for k, s, n in ((1, 2, 1), (3, 2, 2), (4, 2, 3))),
+    *((MultiQueryRecall(k, s), n) for k, s, n in ((1, 2, 1), (2, 2, 2), (3, 2, 2))),
+    *((NearestNeighbour(d, s), n) for d, s, n in ((1, 2, 2), (2, 3, 2), (2, 2, 3))),
+    *(
+        (KHop(k, s), n)
+        for k, s, n in (
+            (1, 2, 1),
+            (1, 3, 4),
+            (2, 2, 6),
+            (4, 3, 5),
+            (8, 2, 7),
+            (3, 2, 6),
+            (5, 3, 4),
+            (6, 2, 5),
+            (13, 2, 6),
+        )
+    ),
 ]
 
 
@@ -117,6 +136,7 @@ def test_bad_hops_are_input_errors() -> None:
     for bad in ({"k": 0}, {"symbols": 1}, {"k": 2**40}):
         with pytest.raises(InputError, match="k-hop"):
             make_task("k-hop", bad)
-    assert KHop(3).factors() == {} and KHop(1).factors() != {}
+    with pytest.raises(InputError, match="64"):
+        KHop(3).factors()["doubling"][2].domain(65)
     with pytest.raises(InputError, match="256"):
         KHop(2).factors()["doubling"][0].domain(300)

@@ -15,6 +15,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
 from separatrix.tasks import make_task, registry
+from separatrix.tasks.fingerprint import Fingerprint
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.match2 import Match2
 from separatrix.tasks.prefix_sums import PrefixSums
@@ -25,6 +26,7 @@ SMALL: list[tuple[Task, int]] = [
     *((IndexLookup(symbols), n) for symbols, n in ((2, 1), (2, 5), (3, 3), (4, 2), (5, 1))),
     *((Match2(modulus, distinct), n) for modulus in (2, 3, 4, 5) for distinct in (False, True) for n in (1, 2, 3)),
     (Match2(6, True), 4),
+    *((Fingerprint(prime), n) for prime, n in ((3, 2), (5, 6), (257, 4))),
     *((SparseAveraging(q, dim), n) for q, dim, n in ((1, 1, 1), (1, 2, 3), (2, 1, 3), (2, 3, 3), (3, 1, 4), (2, 1, 4))),
     *((PrefixSums(dim), n) for dim, n in ((1, 1), (1, 4), (2, 3))),
     *((Mixed(4, most, shift), n) for most in (1, 2) for shift in (0, 1, 2) for n in (1, 2, 4)),

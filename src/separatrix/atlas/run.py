@@ -10,18 +10,17 @@ from typing import Any
 
 from separatrix import can, cannot
 from separatrix.atlas.evidence import CORRECT, prove_witness, state_bound
-from separatrix.atlas.words import TASKS
+from separatrix.atlas.words import TASKS, task_of
 from separatrix.core import jobs
 from separatrix.core.errors import InputError, SeparatrixError
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import judge_file
-from separatrix.tasks import make_task
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One witness or bound at one size."""
+    """One witness or bound at one size; `task` is a row of the atlas."""
 
     kind: str  # witness | bound
     name: str
@@ -32,7 +31,7 @@ class Job:
 
     def make_task(self) -> Task:
         """The task with the atlas's parameters."""
-        return make_task(self.task, dict(TASKS[self.task].parameters))
+        return task_of(self.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,16 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "sparse-averaging-trigonometric": (16, 32),
         "sparse-averaging-onehot": (16, 64),
         "associative-recall-quadratic": (16,),
+        "associative-recall-two-layer": (16,),
+        "multi-query-recall-two-layer": (4,),
         "nearest-neighbour-recency": (4, 8),
+        "nearest-neighbour-pointer": (4, 8),
+        "nearest-neighbour-two-layer": (4, 8),
         "match2-circle": (16, 64, 256),
         "match3-third-order": (16, 32),
         "equality-two-layer": (16, 64, 256),
         "equality-store": (16, 64),
+        "fingerprint-elman": (16,),
         "disjointness-two-layer": (16, 64, 256),
         "disjointness-store": (16, 64),
         "clauses-two-layer": (16, 64),
@@ -102,14 +106,17 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "prefix-sums-program": (16, 64),
         "prefix-minima-program": (16, 64),
         "prefix-maxima-program": (16,),
+        "prefix-medians-program": (8,),
         "sorting-program": (16, 64),
         "maximum-subarray-program": (16,),
         # bounds, by task
         "index-lookup": (16, 64, 256, 1024),
         "sparse-averaging": (16, 64, 128, 1024),
         "associative-recall": (16, 64),
+        "associative-recall-apart": (16, 64),
         "multi-query-recall": (16,),
         "nearest-neighbour": (4, 16),
+        "nearest-neighbour-apart": (4, 16),
         "match2": (16, 64, 256),
         "match3": (16, 64),
         "equality": (16, 64, 256),
@@ -132,9 +139,14 @@ SIZES["full"] = SIZES["quick"] | {
     "sparse-averaging-chirp": (1024,),
     "sparse-averaging-random": (1024,),
     "associative-recall-quadratic": (16, 64),
+    "associative-recall-two-layer": (16, 64),
+    "multi-query-recall-two-layer": (4, 8),
     "nearest-neighbour-recency": (4, 8, 16),
+    "nearest-neighbour-pointer": (4, 8, 16),
+    "nearest-neighbour-two-layer": (4, 8, 16, 64),
     "match3-third-order": (16, 64, 128),
     "equality-store": (16, 64, 256, 512),
+    "fingerprint-elman": (16, 32),
     "disjointness-two-layer": (16, 64, 256, 512),
     "disjointness-store": (16, 64, 256, 512),
     "clauses-two-layer": (16, 64, 256),
@@ -143,9 +155,10 @@ SIZES["full"] = SIZES["quick"] | {
     "dyck-two-layer": (16, 64, 256, 512),
     "dyck-three-layer": (16, 64, 256),
     "k-hop-doubling": (8, 16, 64),
-    "prefix-sums-program": (16, 64, 256),
+    "prefix-sums-program": (16, 64, 256, 1024),
     "prefix-minima-program": (16, 64, 256),
     "prefix-maxima-program": (16, 64, 256),
+    "prefix-medians-program": (8, 12),
     "sorting-program": (16, 64, 128),
     "maximum-subarray-program": (16, 64),
     "index-lookup": (16, 64, 256, 1024, 4096, 16384, 65536),
@@ -159,23 +172,25 @@ def plan(preset: str, folder: Path) -> list[Job]:
         raise InputError(f"preset {preset!r} is not known; there are {', '.join(SIZES)}")
     sizes = SIZES[preset]
     planned = []
+    rows = [(row, task_of(row), f"{row}-" if about.task else "") for row, about in TASKS.items()]
     for name, witness in can.registry.items():
-        for n in sizes.get(name, ()):
-            for semantics in ("real", "float") if witness.method == "separable" and n <= 1024 else ("real",):
-                task = make_task(witness.task, dict(TASKS[witness.task].parameters))
-                try:
-                    precision = witness.size(task, n).precision
-                except InputError:
-                    continue
-                if semantics == "float":
-                    if precision is None or precision.kind != "float":
+        for row, task, mark in rows:
+            for n in sizes.get(name, ()) if task.name == witness.task else ():
+                for semantics in ("real", "float") if witness.method == "separable" and n <= 1024 else ("real",):
+                    try:
+                        precision = witness.size(task, n).precision
+                    except InputError:
                         continue
-                    semantics = f"float:{precision.bits}"
-                where = folder / "certificates" / f"{name}-n{n}" / semantics.replace(":", "-")
-                planned.append(Job("witness", name, witness.task, n, semantics, str(where)))
+                    if semantics == "float":
+                        if precision is None or precision.kind != "float":
+                            continue
+                        semantics = f"float:{precision.bits}"
+                    where = folder / "certificates" / f"{mark}{name}-n{n}" / semantics.replace(":", "-")
+                    planned.append(Job("witness", name, row, n, semantics, str(where)))
     for name, bound in cannot.registry.items():
-        for n in sizes.get(bound.task, ()):
-            planned.append(Job("bound", name, bound.task, n, "", str(folder / "certificates" / f"{name}-n{n}")))
+        for row, task, mark in rows:
+            for n in sizes.get(row, ()) if task.name == bound.task else ():
+                planned.append(Job("bound", name, row, n, "", str(folder / "certificates" / f"{mark}{name}-n{n}")))
     return planned
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from separatrix import can, cannot
 from separatrix.atlas.evidence import ONE_LAYER
 from separatrix.atlas.run import Result
-from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, brief, layers_of, order, sentence
+from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, brief, layers_of, order, row_of, sentence, task_of
 from separatrix.can import Witness
 from separatrix.cannot import Bound
 from separatrix.core.errors import InputError
@@ -37,7 +37,7 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
     rows, charts = [], []
     words = {"can": 0, "needs": 0, "cannot": 0, "unknown": 0}
     for name, about in TASKS.items():
-        task = make_task(name, dict(about.parameters))
+        task = task_of(name)
         mine = [result for result in results if result.job.task == name]
         verdicts = tuple(_verdict(task, arch, layers, mine, folder) for arch, layers, _ in COLUMNS)
         for verdict in verdicts:
@@ -86,7 +86,7 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
     if bound is not None:
         result = proved[bound.name]
         met = "" if witness is None else f" Met by {witness.name}: {witness.formula}."
-        if about := TASKS[task.name].grows:
+        if about := TASKS[row_of(task)].grows:
             met += f" The bound grows so with {about}."
         amount = _amount(bound, task, lower)
         unit = " units" if bound.measure == "width" else " bits" if amount != "1" else " bit"
@@ -151,7 +151,7 @@ def _contains(inner: Verdict) -> Verdict:
 
 def _grown(bound: Bound, task: Task) -> Callable[[int], float]:
     """The bound in bits at N, on the task whose parameters grow with N where fixed ones would stop it."""
-    grown = TASKS[task.name].grown
+    grown = TASKS[row_of(task)].grown
     return lambda n: bound.bits(task if grown is None else make_task(task.name, grown(n)), n)
 
 
@@ -206,14 +206,14 @@ def _chart(task: Task, results: Sequence[Result]) -> Chart:
             family = "recurrent" if bound.arch == "rnn" else ONE
             text = (brief(bound.expression), bound.source, "proved at the marks")
             curves.append(Curve(f"{who} needs", family, "cannot", points, *text, marks))
-    about = TASKS[task.name]
+    about = TASKS[row_of(task)]
     title, bracket = _finding(task, curves, results), _bracket(task, curves)
     deep = _deeper(task, results)
     aside = (f"Not drawn, for want of a cut measure: {deep.name}, {deep.formula}; certified.",) if deep else ()
     if about.grows:
         aside += (f"Parameters are fixed here, which stops the bound; it goes on growing with {about.grows}.",)
     gloss = about.gloss if about.gloss.endswith("?") else f"{about.gloss}."
-    return Chart(task.name, title, gloss, tuple(curves), (), bracket, footnote=aside + MEASURE)
+    return Chart(row_of(task), title, gloss, tuple(curves), (), bracket, footnote=aside + MEASURE)
 
 
 def _deeper(task: Task, results: Sequence[Result]) -> Witness | None:
@@ -291,7 +291,7 @@ def _finding(task: Task, curves: Sequence[Curve], results: Sequence[Result]) -> 
     if small := [w for w in made if w.serves("rnn") and _growth(w, task) == 0]:
         bits = min(w.size(task, KNOWN).bits("cut") or 0 for w in small)
         parts.append(f"{bits} bits are enough for a recurrent model")
-    return f"{TASKS[task.name].title}: {', '.join(parts)}" if len(parts) > 1 else TASKS[task.name].title
+    return f"{TASKS[row_of(task)].title}: {', '.join(parts)}" if len(parts) > 1 else TASKS[row_of(task)].title
 
 
 def _link(path: str, folder: Path) -> str:

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from separatrix.core.errors import InputError
+from separatrix.core.task import Task
 from separatrix.draw import Column
+from separatrix.tasks import make_task
 
 
 @dataclass(frozen=True, slots=True)
 class TaskWords:
     """Title, group and gloss of a task's row; `parameters` are those that the atlas draws.
 
+    task: the registered task, where a task has several rows and this one is not named after it.
     grown: parameters that grow with N, for the growth of lower bounds, which a fixed modulus or number of keys would
     stop; `grows` says so. None where nothing stops them.
     """
@@ -25,6 +28,7 @@ class TaskWords:
     parameters: dict[str, object]
     grown: Callable[[int], dict[str, object]] | None = None
     grows: str = ""
+    task: str = ""
 
 
 RETRIEVAL, PAIRS, ORDER, LISTS = "Retrieval", "Pairs and sets", "Order and structure", "Lists of real numbers"
@@ -41,6 +45,15 @@ TASKS = {
         lambda n: {"joined": True, "keys": n},
         "*N* keys",
     ),
+    "associative-recall-apart": TaskWords(
+        "Associative recall, keys apart",
+        RETRIEVAL,
+        "key, label, key, label, …, then one of the keys",
+        {},
+        lambda n: {"keys": n},
+        "*N* keys",
+        task="associative-recall",
+    ),
     "multi-query-recall": TaskWords(
         "Multi-query recall", RETRIEVAL, "pairs, then as many keys of 64", {}, lambda n: {"keys": n}, "*N* keys"
     ),
@@ -51,6 +64,15 @@ TASKS = {
         {"dim": 4, "joined": True},
         lambda n: {"dim": math.ceil(math.log2(n)), "joined": True},
         "log_{2} *N* dimensions",
+    ),
+    "nearest-neighbour-apart": TaskWords(
+        "Nearest neighbour, points apart",
+        RETRIEVAL,
+        "point, label, point, label, …, then a point; 4-cube",
+        {"dim": 4},
+        lambda n: {"dim": math.ceil(math.log2(n))},
+        "log_{2} *N* dimensions",
+        task="nearest-neighbour",
     ),
     "match2": TaskWords(
         "Match2",
@@ -69,6 +91,9 @@ TASKS = {
         "modulus 4 *N* + 4",
     ),
     "equality": TaskWords("Equality", PAIRS, "first half = second half, bits", {"symbols": 2}),
+    "fingerprint": TaskWords(
+        "Fingerprint", PAIRS, "do the halves agree modulo 257? (equality, for a random prime)", {"prime": 257}
+    ),
     "disjointness": TaskWords("Disjointness", PAIRS, "do the two halves, as sets, meet?", {}),
     "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
     "greater-than": TaskWords("Greater than", PAIRS, "first half > second half, in binary", {}),
@@ -81,6 +106,9 @@ TASKS = {
         "Regular language", ORDER, "two ones in a row", {"transitions": "0 1, 0 2, 2 2", "accepting": "2"}
     ),
     "dyck": TaskWords("Bounded Dyck", ORDER, "brackets of 2 types, depth at most 2", {"types": 2, "depth": 2}),
+    "induction-heads": TaskWords(
+        "Induction heads", ORDER, "the symbol behind the last like it", {"k": 1}, task="k-hop"
+    ),
     "k-hop": TaskWords("*k*-hop", ORDER, "behind the last like it, *k* = 2 times", {}),
     "pointer-chasing": TaskWords("Pointer chasing", ORDER, "two tables of *N* entries, in turn", {}),
     "boolean-formula": TaskWords("Boolean formula", ORDER, "value of a formula of *N* tokens", {}),
@@ -88,6 +116,7 @@ TASKS = {
     "prefix-sums": TaskWords("Prefix sums", LISTS, "running totals", {}),
     "prefix-minima": TaskWords("Prefix minima", LISTS, "least number so far", {}),
     "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
+    "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
     "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
 }
@@ -101,6 +130,16 @@ COLUMNS = (  # family, layers at most, heading
 )
 GROWTH = ("constant", "O(log *N*)", "sublinear", "linear", "more than linear")
 SHORT = ("1", "log *N*", "*N*^{*c*}", "*N*", "*N*^{2}")
+
+
+def task_of(row: str) -> Task:
+    """The task of a row, with the parameters that the atlas draws."""
+    return make_task(TASKS[row].task or row, dict(TASKS[row].parameters))
+
+
+def row_of(task: Task) -> str:
+    """The row of such a task."""
+    return next(row for row in TASKS if (TASKS[row].task or row) == task.name and task_of(row) == task)
 
 
 def brief(expression: str) -> str:

@@ -1,4 +1,4 @@
-"""Real-valued answers in closed form: extremes of linear forms, and order statistics."""
+"""Real-valued answers in closed form: extremes of linear forms, order statistics, and medians of prefixes."""
 
 from __future__ import annotations
 
@@ -26,4 +26,16 @@ class OrderStatistic:
     rank: int
 
 
-ClosedForm = Extreme | OrderStatistic
+@dataclass(frozen=True, slots=True)
+class PrefixMedian:
+    """The median of x_1 .. x_length: the mean of its elements of ranks (length - 1) // 2 and length // 2."""
+
+    length: int
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        """The middle two, which are one where the length is odd."""
+        return (self.length - 1) // 2, self.length // 2
+
+
+ClosedForm = Extreme | OrderStatistic | PrefixMedian

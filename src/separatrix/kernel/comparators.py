@@ -3,7 +3,8 @@
 Minima and maxima of words commute with increasing maps, and so do order statistics; two such functions that agree on
 all inputs from {0, 1}^n agree on all reals (Knuth, The Art of Computer Programming 3, 5.3.4). Words fall into
 components that share no input. A component carries every reachable pair (ones among its inputs, values of its words):
-Batcher's merge sort keeps these few, since each merge starts from sorted halves.
+Batcher's merge sort keeps these few, since each merge starts from sorted halves. For medians of prefixes the ones are
+counted prefix by prefix, and all 2^N inputs stay apart.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from separatrix.core.closed_form import ClosedForm, OrderStatistic
+from separatrix.core.closed_form import ClosedForm, OrderStatistic, PrefixMedian
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.positional import Positional
 
@@ -28,7 +29,7 @@ Wire = tuple[int, int]  # node, coordinate
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """wires: its words. inputs: how many inputs they depend on. states: (reachable, 1 + wires), ones first."""
+    """wires: its words. inputs: those they depend on. states: (reachable, counts + wires), counts of ones first."""
 
     wires: tuple[Wire, ...]
     inputs: frozenset[int]
@@ -37,10 +38,11 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Components; a word in none of them is 0."""
+    """Components; a word in none of them is 0. Count c of a state is that of the ones among the first lengths[c]."""
 
     components: tuple[Component, ...]
     nodes: int
+    lengths: tuple[int, ...]
 
     def largest(self, scale: float) -> float:
         """Every word is 0 or lies between two inputs."""
@@ -72,37 +74,46 @@ class State:
         for root, own in members.items():
             wires = tuple(sorted(w for w, rule in rules.items() if find(home[rule[1]]) == root))
             if wires:
-                parts.append(_advance([self.components[k] for k in own], wires, rules))
-        return State(tuple(parts), self.nodes)
+                parts.append(_advance([self.components[k] for k in own], len(self.lengths), wires, rules))
+        return State(tuple(parts), self.nodes, self.lengths)
 
     def agrees(self, closed: Sequence[ClosedForm | None], weight: Sequence[Fraction], bias: Fraction) -> None:
-        """RejectedError unless the read-out of node i is its order statistic on every 0-1 input."""
-        n = len(closed)
+        """RejectedError unless the read-out of node i is its closed form on every 0-1 input."""
         read = [k for k, w in enumerate(weight) if w]
-        if bias or len(read) != 1 or weight[read[0]] != 1:
-            raise UnknownError("the read-out of a comparator network must be one of its words")
+        ranks = 2 if isinstance(closed[0], PrefixMedian) else 1
+        if bias or len(read) != ranks or any(weight[k] != Fraction(1, ranks) for k in read):
+            raise UnknownError("the read-out of a comparator network must be one of its words, or the mean of two")
         for i, form in enumerate(closed):
-            assert isinstance(form, OrderStatistic)
-            part = next((p for p in self.components if (i, read[0]) in p.wires), None)
-            if part is None or len(part.inputs) != n:
-                raise RejectedError(f"output {i} does not depend on all inputs")
-            ones, value = part.states[:, 0], part.states[:, 1 + part.wires.index((i, read[0]))]
-            if (value != (ones >= n - form.rank)).any():
-                raise RejectedError(f"without leaks, output {i} would be wrong on an input of zeros and ones")
+            if isinstance(form, PrefixMedian):
+                length, wanted = form.length, form.ranks
+            else:
+                assert isinstance(form, OrderStatistic)
+                length, wanted = len(closed), (form.rank,)
+            count = self.lengths.index(length)
+            for k, rank in zip(read, wanted, strict=True):
+                part = next((p for p in self.components if (i, k) in p.wires), None)
+                if part is None or not part.inputs >= set(range(length)):
+                    raise RejectedError(f"output {i} does not depend on all inputs")
+                ones, value = part.states[:, count], part.states[:, len(self.lengths) + part.wires.index((i, k))]
+                if (value != (ones >= length - rank)).any():
+                    raise RejectedError(f"without leaks, output {i} would be wrong on an input of zeros and ones")
 
 
-def start(arch: Positional, given: Sequence[Sequence[Fraction]]) -> State:
-    """Node i < n holds x_i in the coordinates where the first map copies it."""
+def start(arch: Positional, given: Sequence[Sequence[Fraction]], lengths: tuple[int, ...]) -> State:
+    """Node i < n holds x_i in the coordinates where the first map copies it; ones are counted in these prefixes."""
     bias, linear = given
     if any(bias) or any(w not in (0, 1) for w in linear):
         raise UnknownError("the first map of a comparator network must copy its input")
     copies = [k for k, w in enumerate(linear) if w]
     if not copies:
         raise RejectedError("the first map drops its input")
-    states = np.repeat(np.array([[0], [1]], dtype=np.int64), 1 + len(copies), axis=1)
     n = arch.nodes - arch.sinks
-    parts = (Component(tuple((i, k) for k in copies), frozenset({i}), states) for i in range(n))
-    return State(tuple(parts), arch.nodes)
+    parts = []
+    for i in range(n):
+        one = [*(i < length for length in lengths), *(True for _ in copies)]
+        states = np.array([[0] * len(one), one], dtype=np.int16)  # counts are at most 2^11
+        parts.append(Component(tuple((i, k) for k in copies), frozenset({i}), states))
+    return State(tuple(parts), arch.nodes, lengths)
 
 
 def _rule(form, sources: Sequence[int], width: int, home: dict[Wire, int]) -> tuple[str, Wire, Wire] | None:
@@ -136,17 +147,19 @@ def _rule(form, sources: Sequence[int], width: int, home: dict[Wire, int]) -> tu
     raise UnknownError("a node does not take the minimum or maximum of two words")
 
 
-def _advance(parts: list[Component], wires: tuple[Wire, ...], rules: dict[Wire, tuple[str, Wire, Wire]]) -> Component:
+def _advance(
+    parts: list[Component], counts: int, wires: tuple[Wire, ...], rules: dict[Wire, tuple[str, Wire, Wire]]
+) -> Component:
     """The joined component after the layer: the product of what was reachable, each state moved by the rules."""
     states, old = parts[0].states, list(parts[0].wires)
     for part in parts[1:]:
         if len(states) * len(part.states) > MOST_STATES:
             raise UnknownError("too many 0-1 states are reachable")
         a, b = np.repeat(states, len(part.states), axis=0), np.tile(part.states, (len(states), 1))
-        states = np.concatenate([a[:, :1] + b[:, :1], a[:, 1:], b[:, 1:]], axis=1)
+        states = np.concatenate([a[:, :counts] + b[:, :counts], a[:, counts:], b[:, counts:]], axis=1)
         old += part.wires
-    column = {wire: 1 + k for k, wire in enumerate(old)}
-    moved = [states[:, 0]]
+    column = {wire: counts + k for k, wire in enumerate(old)}
+    moved = list(states[:, :counts].T)
     for wire in wires:
         kind, a, b = rules[wire]
         join = np.maximum if kind == "max" else np.minimum

@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.closed_form import Extreme, OrderStatistic
+from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
 from separatrix.core.domain import RealAnswer
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.positional import Positional
@@ -91,7 +91,9 @@ def start(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list) -> 
         raise InputError("an integer weight is too long for a float")
     given = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
     if all(isinstance(form, OrderStatistic) for form in closed):
-        return comparators.start(arch, given)
+        return comparators.start(arch, given, (len(closed),))
+    if all(isinstance(form, PrefixMedian) for form in closed):
+        return comparators.start(arch, given, tuple(sorted({form.length for form in closed})))
     if len({form.of for form in closed if isinstance(form, Extreme)}) == 1 and isinstance(closed[0], Extreme):
         return extremes.start(arch, given, closed[0].of)
     raise UnknownError("the closed forms are of different kinds")

@@ -17,6 +17,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     disjointness,  # noqa: F401
     dyck,  # noqa: F401
     equality,  # noqa: F401
+    fingerprint,  # noqa: F401
     formula_value,  # noqa: F401
     index_lookup,  # noqa: F401
     inner_product,  # noqa: F401

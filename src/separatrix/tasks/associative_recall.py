@@ -11,6 +11,7 @@ from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.recall_steps import Ask, Join
 
 
 @registry.register("associative-recall")
@@ -96,6 +97,12 @@ class AssociativeRecall(Task):
                 token, places = k, np.stack([2 * pair, 2 * pair + 1], axis=1)
                 symbols = np.stack([np.full(len(pair), k), self.keys + label], axis=1)
             yield CellGroup(query, token, places, symbols, labels=label, constraint=distinct)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """With keys and labels apart: join each label to its key, then ask."""
+        if self.joined:
+            return {}
+        return {"induction": (Join(self.keys, self.labels, 1), Ask(self.keys, self.labels, 1, "only"))}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

@@ -10,7 +10,18 @@ from separatrix.core.domain import Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
-from separatrix.tasks.k_hop_steps import Double, Hop, Previous
+from separatrix.tasks.k_hop_steps import Chase, Double, Hop, Previous
+
+
+def doublings(k: int) -> list[bool]:
+    """From one hop to k: steps from a to 2a hops, or (True) to 2a - 1; ceil(log2 k) of them.
+
+    >>> doublings(16), doublings(5), doublings(6)
+    ([False, False, False, False], [False, True, True], [False, True, False])
+    """
+    steps = (k - 1).bit_length()
+    reach = [-(-k // 2 ** (steps - i)) for i in range(steps + 1)]
+    return [after % 2 == 1 for after in reach[1:]]
 
 
 @registry.register("k-hop")
@@ -18,8 +29,8 @@ from separatrix.tasks.k_hop_steps import Double, Hop, Previous
 class KHop(Task):
     """x_1 .. x_N; find(i) = the greatest j <= i with x_(j-1) = x_i, or 0; position i answers x_(find^k(i)).
 
-    The answer `symbols` stands for "nowhere": a pointer is 0. No cells are known. For k a power of two the task factors
-    into one step that fetches the symbol before, one hop, and log2 k doublings.
+    The answer `symbols` stands for "nowhere": a pointer is 0. No cells are known. The task factors into one step that
+    fetches the symbol before, one hop, and ceil(log2 k) doublings, some of them of one hop less.
 
     >>> word = np.array([[1, 0, 4, 1, 2, 0, 1, 4, 1, 3, 4, 0]])  # baebcabebdea
     >>> [int(KHop(k, 5).answer(word)[0, -1]) for k in (1, 2, 3)]
@@ -64,12 +75,17 @@ class KHop(Task):
         return np.where(where > 0, np.take_along_axis(tokens, where, axis=1), self.symbols)
 
     def factors(self) -> dict[str, tuple[Task, ...]]:
-        """For k a power of two: the symbol before, one hop, doublings; pointers carry the symbol that they point to."""
-        if self.k & (self.k - 1):
-            return {}
-        s, doublings = self.symbols, self.k.bit_length() - 1
-        hops = [Hop(s, last=not doublings), *(Double(s, last=i + 1 == doublings) for i in range(doublings))]
-        return {"doubling": (Previous(s), *hops)}
+        """The symbol before, one hop, doublings; pointers carry the symbol that they point to."""
+        s, hops = self.symbols, doublings(self.k)
+        if not self.k & (self.k - 1):
+            chain = [Hop(s, last=not hops), *(Double(s, last=i + 1 == len(hops)) for i in range(len(hops)))]
+        else:
+            both = [any(hops[i:]) and i > 0 for i in range(len(hops) + 1)]  # whether both pointers are still needed
+            chain = [
+                Hop(s),
+                *(Chase(s, i + 1 == len(hops), short, both[i], both[i + 1]) for i, short in enumerate(hops)),
+            ]
+        return {"doubling": (Previous(s), *chain)}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

@@ -1,8 +1,9 @@
-"""The steps of k-hop: fetch the symbol before, hop once, double the hops. Not registered.
+"""The steps of k-hop: fetch the symbol before, hop once, double the hops or double them less one. Not registered.
 
 Positions are indices from 0 on. A pointer is the index that it leads to, and 0 where it leads nowhere: nothing ever
 leads to index 0, before which no symbol stands. The label pointer * (symbols + 1) + symbol says where a pointer leads
-and what stands there (`symbols` for nowhere).
+and what stands there (`symbols` for nowhere). For k that is no power of two, labels hold the pointer of one hop less,
+too: less * MOST_PAIRS * (symbols + 1) + pointer * (symbols + 1) + symbol.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from separatrix.core.task import Task
 from separatrix.tasks.flags import EMPTY
 
 MOST = 256  # positions: labels hold a pointer
+MOST_PAIRS = 64  # the same where labels hold two
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,73 @@ class Double(Hop):
                 yield CellGroup(query, own, np.full((len(found), 1), pointer), found[:, None], labels=labels)
 
 
+@dataclass(frozen=True)
+class Chase(Hop):
+    """Each position looks up where one of its pointers leads, and answers with the pointers there.
+
+    A pointer of a hops becomes one of 2a hops, or with `short`, where the position that the pointer of a - 1 hops
+    leads to is looked up, of 2a - 1.
+
+    Attributes:
+        reads, writes: whether labels hold both pointers; those of `Hop` hold one, and the other is the own index.
+
+    >>> Chase(2, writes=True).answer(np.array([[2, 2, 3, 7]])) // 192
+    array([[0, 0, 1, 2]])
+    """
+
+    short: bool = False
+    reads: bool = False
+    writes: bool = False
+
+    name = "k-hop-chase"
+    gloss = "the pointers of the position that a pointer leads to"
+
+    def domain(self, n: int) -> Sequence:
+        Previous.domain(self, n)
+        if n > MOST_PAIRS:
+            raise InputError(f"{self.name}: n = {n}; take 1 to {MOST_PAIRS} symbols")
+        labels = _both if self.reads else _labels
+        return Sequence(tuple(labels(self.symbols, j) for j in range(n)), vocabulary=self._count(self.reads))
+
+    def outputs(self) -> Labels:
+        return Labels(self.symbols + 1 if self.last else self._count(self.writes))
+
+    def _count(self, both: bool) -> int:
+        return MOST_PAIRS**2 * (self.symbols + 1) if both else MOST * (self.symbols + 1)
+
+    def _read(self, labels: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pointers of one hop less and of all hops."""
+        less, rest = np.divmod(labels, MOST_PAIRS * (self.symbols + 1))
+        return (less, rest // (self.symbols + 1)) if self.reads else (position, labels // (self.symbols + 1))
+
+    def _written(self, found: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """The answer where these labels are found at these positions."""
+        base = MOST_PAIRS * (self.symbols + 1)
+        if self.last:
+            return found % (self.symbols + 1)
+        if not self.writes:
+            return found % base if self.reads else found
+        return found if self.reads else at * base + found
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        less, pointer = self._read(tokens, np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape))
+        target = less if self.short else pointer
+        return self._written(np.take_along_axis(tokens, target, axis=1), target)
+
+    def cells(self, n: int, query: int) -> Iterator[CellGroup]:
+        """By own label, and by the label where it leads."""
+        alphabets = self.domain(n).alphabets
+        for own in np.asarray(alphabets[query]).tolist():
+            less, pointer = self._read(np.array(own), np.array(query))
+            target = int(less if self.short else pointer)
+            found = np.array([own]) if target == query else np.asarray(alphabets[target])
+            labels = self._written(found, np.full(len(found), target))
+            if target in (0, query):
+                yield CellGroup(query, own, EMPTY, EMPTY, labels=labels)
+            else:
+                yield CellGroup(query, own, np.full((len(found), 1), target), found[:, None], labels=labels)
+
+
 @lru_cache(maxsize=2**10)
 def _pairs(symbols: int) -> tuple[np.ndarray, np.ndarray]:
     """Labels of `Previous` at the first position, and elsewhere."""
@@ -178,6 +247,14 @@ def _labels(symbols: int, position: int) -> np.ndarray:
     """Labels that a pointer may have at a position: nowhere, or a position from 1 to its own, and any symbol."""
     there = np.arange(1, position + 1)[:, None] * (symbols + 1) + np.arange(symbols)
     return np.concatenate([[symbols], there.reshape(-1)])
+
+
+@lru_cache(maxsize=2**10)
+def _both(symbols: int, position: int) -> np.ndarray:
+    """The same with the pointer of one hop less, which leads no less far."""
+    base = MOST_PAIRS * (symbols + 1)
+    pairs = [less * base + _labels(symbols, less) for less in range(position + 1)]
+    return np.concatenate(pairs)
 
 
 @lru_cache(maxsize=2**13)

@@ -11,6 +11,7 @@ from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.recall_steps import Ask, Join
 
 
 @registry.register("multi-query-recall")
@@ -75,6 +76,10 @@ class MultiQueryRecall(Task):
             if len(others):
                 background = (others, labels) * n + (keys,) * n
                 yield CellGroup(query, asked, empty, empty, labels=np.array([self.labels]), background=background)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """Join each label to its key, then ask."""
+        return {"induction": (Join(self.keys, self.labels), Ask(self.keys, self.labels))}
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

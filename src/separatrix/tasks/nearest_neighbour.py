@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.nearest_steps import Fetch, Point, distance
+from separatrix.tasks.recall_steps import Ask, Join
 
 
 @registry.register("nearest-neighbour")
@@ -113,6 +115,15 @@ class NearestNeighbour(Task):
             background = (before, labels) * (p + 1) + (after, labels) * (n - p - 1) + (np.array([token]),)
         return CellGroup(query, token, places, symbols, labels=label, background=background)
 
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        """With points and labels apart: join each label to its point, then ask; or point at a pair, then fetch."""
+        if self.joined:
+            return {}
+        return {
+            "induction": (Join(2**self.dim, self.labels, 1), Nearest(self.dim, self.labels)),
+            "pointer": (Point(self.dim, self.labels), Fetch(self.dim, self.labels)),
+        }
+
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
     ) -> tuple[np.ndarray, None]:
@@ -140,6 +151,32 @@ class NearestNeighbour(Task):
         return " ".join(pairs) + f" ? {int(asked):0{self.dim}b}"
 
 
-def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamming distances of points given as numbers below 2^16."""
-    return np.bitwise_count(np.bitwise_xor(a, b).astype(np.uint32)).astype(np.int64)
+@dataclass(frozen=True)
+class Nearest(NearestNeighbour):
+    """The task with pairs in one token, but for a position before each pair that holds its point. Not registered.
+
+    Reads the labels of `Join`.
+    """
+
+    name = "nearest-joined"
+    gloss = "the label of the nearest point, where pairs are joined"
+
+    def domain(self, n: int) -> Sequence:
+        return Ask(2**self.dim, self.labels, 1).domain(n)
+
+    def factors(self) -> dict[str, tuple[Task, ...]]:
+        return {}
+
+    def _read(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        points, labels = np.divmod(tokens[..., 1::2], self.labels)
+        return points, labels, tokens[..., -1] - 2**self.dim * self.labels
+
+    def cells(self, n: int, query: int) -> Iterator[CellGroup]:
+        """The cells of joined pairs, with a point before each pair."""
+        joined = NearestNeighbour(self.dim, self.labels, joined=True)
+        points = 2**self.dim * self.labels + np.arange(2**self.dim)
+        for group in joined.cells(n, n):
+            assert group.background is not None
+            spread = [alphabet for pair in group.background[:-1] for alphabet in (points, pair)]
+            background = (*spread, group.background[-1])
+            yield replace(group, query=query, positions=2 * group.positions + 1, background=background)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from separatrix.core.closed_form import PrefixMedian
 from separatrix.tasks import registry
 from separatrix.tasks.real_list import RealList
 
@@ -22,6 +23,9 @@ class PrefixMedians(RealList):
     name = "prefix-medians"
     gloss = "every position answers with the median of the numbers so far"
     source = "Back de Luca et al. 2025, section 7 (cumulative median, midpoint convention)"
+
+    def closed_form(self, n: int, query: int) -> PrefixMedian:
+        return PrefixMedian(query + 1)
 
     def of(self, x: np.ndarray) -> np.ndarray:
         return np.stack([np.median(x[:, : i + 1], axis=1) for i in range(x.shape[1])], axis=1)

@@ -1,4 +1,4 @@
-"""Compiled programs as witnesses: prefix sums, minima, maxima, sorting and maximum subarray by positional transformers.
+"""Compiled programs as witnesses: prefix sums, extremes and medians, sorting, maximum subarray, by positional nets.
 
 Back de Luca et al. 2025, Theorem 5.1: a program of R rounds, s words and k lanes becomes R layers of k heads on N + 1
 nodes (`can.programs.direct`). No constant stands in these programs, so they are right at every scale of the input.
@@ -39,4 +39,10 @@ _enter("prefix-sums", library.prefix_sums, "⌈log₂ N⌉ layers of 1 head, str
 _enter("prefix-minima", library.prefix_minima, "⌈log₂ N⌉ layers of 1 head, stream of 1 word")
 _enter("prefix-maxima", library.prefix_maxima, "⌈log₂ N⌉ layers of 1 head, stream of 1 word")
 _enter("sorting", library.sort, "L(L + 1)/2 layers of 2 heads, L = ⌈log₂ N⌉ (Batcher 1968)", 2**7)
+_enter(
+    "prefix-medians",
+    library.prefix_medians,
+    "⌈log₂ N⌉ + L(L + 1)/2 + 2 layers, L = ⌈log₂ 2N⌉, of up to 3N heads, 2N + 1 words; certified to N = 16",
+    2**6,
+)
 _enter("maximum-subarray", library.maximum_subarray, "2⌈log₂ N⌉ + 1 layers of up to 6 heads, 6 words", 2**6)

@@ -12,6 +12,7 @@ the bound itself while that helps. The bound never falls below the least value t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def least(head: Head, rows: Rows, stream: Stream, terms: int) -> np.ndarray:
     counts = np.bincount(plan.asks[plan.first])  # groups of each query
     order = np.argsort(counts, kind="stable")
     cheap = np.zeros(len(counts), dtype=bool)
-    cheap[order] = np.cumsum(counts[order]) * len(plan.starts) <= terms
+    cheap[order] = np.cumsum(counts[order]) * plan.width <= terms
     told, rest = np.flatnonzero(cheap[plan.asks]), np.flatnonzero(~cheap[plan.asks])
     low = np.empty((len(rows), head.values.shape[1]))
     if len(told):
@@ -74,8 +75,10 @@ class Plan:
         known: (rows, 1 + f) own and forced classes. seen: whether the head sees them. asks: (rows,) distinct query, and
             band of scores. kind: (classes,) distinct key. e_low, e_high: (queries, keys) e^(score - shift of the band).
         group: (rows,). first: (groups,) a row of each. level: (groups, c) the first L.
-        order, starts: (classes,) sorted into pairs of position and key, and where each pair begins; with an automaton
-            each class is a pair of its own. place, key: (pairs,).
+        like: (positions,) which of the `places` stands for the position: it has the same keys, values and allowed
+            classes, so that its least term is the same number. places: increasing; with an automaton, every position.
+        order, starts: classes at `places`, sorted into pairs of position and key, and where each pair begins; with an
+            automaton each class is a pair of its own. place, key: (pairs,).
     """
 
     head: Head
@@ -90,6 +93,8 @@ class Plan:
     group: Ints
     first: Ints
     level: np.ndarray
+    like: Ints
+    places: Ints
     order: Ints
     starts: Ints
     place: Ints
@@ -110,14 +115,18 @@ class Plan:
         keys = head.key[keyed]
         score = head.query[asking] @ Ball(keys.mid.T, keys.rad.T)
         heard = np.where(seen, score.mid[asks[:, None], kind[known]], -np.inf)
-        pair = compress(stream.place, kind if rows.automaton is None else stream.symbol)
-        order, starts = by_key(pair)
+        value, _ = _distinct(Ball.exact(head.values))
+        like = places if rows.automaton is not None else _alike(stream, kind, value, rows)
+        shown = np.unique(like)  # the first of all positions that are alike
+        mine = np.flatnonzero(np.isin(stream.place, shown))
+        order, starts = by_key(compress(stream.place[mine], (kind if rows.automaton is None else stream.symbol)[mine]))
+        order = mine[order]
         of = order[starts]
         # any shift is right; e^(score - shift) must be a float for the heaviest position of every row
         best = heard.max(axis=1)
         if len(asking) * len(of) <= MOST_SCORES:  # others may be heavier whatever they hold
-            sure = np.minimum.reduceat(score.mid[:, kind[of]], np.searchsorted(stream.place[of], places), axis=1)
-            sure = np.maximum.accumulate(sure, axis=1)
+            sure = np.minimum.reduceat(score.mid[:, kind[of]], np.searchsorted(stream.place[of], shown), axis=1)
+            sure = np.maximum.accumulate(sure[:, np.searchsorted(shown, like)], axis=1)
             best = np.maximum(best, sure[asks, where[:, 0] if head.causal else -1])
         level = np.rint(np.clip(best / BAND, -(2.0**40), 2.0**40)).astype(np.int64)
         banded = compress(asks, level - level.min())
@@ -127,24 +136,35 @@ class Plan:
             raise UnknownError(f"the scores of {len(asking)} queries are too far apart to be held at once")
         e, asks = exp(score[asks[at]] - shift), banded
         top = known[np.arange(len(known)), heard.argmax(axis=1)]
-        value, _ = _distinct(Ball.exact(head.values))
         group = compress(asks, rows.ground, *where[:, 1:].T, value[top])
+        # where the asking position is the same, alike positions that are forced leave equal sums
+        told = (part for at in where[:, 1:].T for part in (like[at], np.asarray(at < where[:, 0])))
+        merged = compress(
+            asks, rows.ground, where[:, 0], *(np.asarray(part, dtype=np.int64) for part in told), value[top]
+        )
+        group = min(group, merged, key=lambda numbers: int(numbers.max(initial=0)))
         first = np.unique(group, return_index=True)[1]
         low_e, high_e = np.maximum(e.low, 0.0), e.high
-        parts = (known, seen, asks, kind, low_e, high_e, group, first, head.values[top[first]], order, starts)
+        parts = (known, seen, asks, kind, low_e, high_e, group, first, head.values[top[first]])
+        parts = (*parts, np.searchsorted(shown, like), shown, order, starts)
         return cls(head, rows, stream, *parts, stream.place[of], kind[of])
 
     @property
     def terms(self) -> int:
         """How many terms are added up for one column of values."""
-        return len(self.first) * len(self.starts)
+        return len(self.first) * self.width
+
+    @property
+    def width(self) -> int:
+        """Terms, or sums of them, that are held for each group and column."""
+        return max(len(self.starts), self.stream.positions)
 
     def bounds(self) -> np.ndarray:
         """(rows, c) the best of a few rounds."""
         order, starts = by_key(self.group)
         ends, columns = np.append(starts[1:], len(order)), self.head.values.shape[1]
         states = 1 if self.rows.automaton is None else len(self.rows.automaton.table)
-        many = max(1, CHUNK // (len(self.starts) * columns * states))
+        many = max(1, CHUNK // (self.width * columns * states))
         low = np.empty((len(order), columns))
         for begin in range(0, len(self.first), many):
             groups = np.arange(begin, min(begin + many, len(self.first)))
@@ -173,9 +193,9 @@ class Part:
         seen = plan.seen[self.which]
         known_low, known_high = (np.where(seen, e[ask, plan.kind[known]], 0.0) for e in (plan.e_low, plan.e_high))
         known_values = plan.head.values[known]  # (rows, known, c)
-        starts = np.searchsorted(plan.place, np.arange(plan.stream.positions))
-        least_e = np.minimum.reduceat(np.where(present, e_low, np.inf), starts, axis=1)
-        most_e = np.maximum.reduceat(np.where(present, e_high, -np.inf), starts, axis=1)
+        starts = np.searchsorted(plan.place, plan.places)
+        least_e = np.minimum.reduceat(np.where(present, e_low, np.inf), starts, axis=1)[:, plan.like]
+        most_e = np.maximum.reduceat(np.where(present, e_high, -np.inf), starts, axis=1)[:, plan.like]
         least_z = self._others(least_e[:, None], fixed, inner, here)
         total_low = np.maximum(sum_low(np.stack([*least_z, *known_low.T[:, :, None]])), 0.0)
         most = [-part for part in self._others(-most_e[:, None], fixed, inner, here)]
@@ -230,7 +250,7 @@ class Part:
         self, terms: np.ndarray, starts: Ints, fixed: np.ndarray, inner: Ints, here: Ints
     ) -> list[np.ndarray]:
         """The same for least terms (groups, c, pairs) of the positions, tied together where there is an automaton."""
-        each = np.minimum.reduceat(terms, starts, axis=2)
+        each = np.minimum.reduceat(terms, starts, axis=2)[:, :, self.plan.like]
         automaton, accepting = self.plan.rows.automaton, self.plan.rows.accepting
         if automaton is None or accepting is None:
             return self._others(each, fixed, inner, here)
@@ -263,6 +283,16 @@ def _times_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndar
     product -= slack
     product[~(product > -np.inf)] = -np.inf
     return product
+
+
+def _alike(stream: Stream, kind: Ints, value: Ints, rows: Rows) -> Ints:
+    """(positions,) the first position whose classes have, one by one, the same keys, values and grounds."""
+    grounds = np.unique(rows.ground)
+    allowed = np.packbits(rows.allowed[grounds], axis=0).T  # (classes, bytes)
+    columns = np.concatenate([np.stack([kind, value], axis=1).view(np.uint8), allowed], axis=1)
+    bounds = np.searchsorted(stream.place, np.arange(stream.positions + 1)).tolist()
+    seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(columns[a:b].tobytes(), j) for j, (a, b) in enumerate(pairwise(bounds))])
 
 
 def _distinct(ball: Ball) -> tuple[Ints, Ints]:

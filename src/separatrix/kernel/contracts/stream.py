@@ -11,6 +11,7 @@ from separatrix.core.errors import RejectedError
 from separatrix.kernel.balls import Ball, up
 
 GRID = 36  # bits of a centre that are kept where it is not exact
+COARSE = 12  # radii below the grid are powers of 2^COARSE: few different ones, so that equal positions stay equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,15 @@ def hull(box: Ball, order: Ints, starts: Ints) -> Ball:
 def snapped(box: Ball) -> Ball:
     """Slightly larger balls on a grid, so that boxes that all but agree become one; exact numbers stay as they are.
 
-    Centres and radii move to multiples of 2^-GRID times the size of their column, radii below that to powers of two.
+    Centres and radii move to multiples of 2^-GRID times the size of their column, radii below that to powers of
+    2^COARSE.
     """
     size = np.frexp((np.abs(box.mid) + box.rad).max(axis=0, initial=0.0))[1]
     step = np.ldexp(1.0, np.clip(size - GRID, -900, 900))
     mid = np.rint(box.mid / step) * step
     rad = up(box.rad + np.abs(box.mid - mid))
-    rad = np.where(rad < step, np.ldexp(1.0, np.frexp(rad)[1]), np.ceil(rad / step) * step)
+    fine = np.minimum(np.ldexp(1.0, -COARSE * (-np.frexp(rad)[1] // COARSE)), step)
+    rad = np.where(rad < step, fine, np.ceil(rad / step) * step)
     loose = (box.rad > 0) & np.isfinite(rad)
     return Ball(np.where(loose, mid, box.mid), np.where(loose, rad, box.rad))
 

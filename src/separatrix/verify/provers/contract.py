@@ -6,10 +6,13 @@ Where the kernel does not accept, random inputs and single changes of them are t
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from separatrix.core.arch import Table
 from separatrix.core.domain import Labels, PointerSets, Sequence
+from separatrix.core.errors import InputError
 from separatrix.core.seeds import child
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
@@ -22,9 +25,12 @@ CHOICES = (  # what counts as known; terms of a head; merged before feed-forward
     (2.0**-20, 2**22, True),
     (2.0**-20, 2**22, False),
     (2.0**-20, 2**25, False),
+    (2.0**-20, 2**27, False),
     (2.0**-40, 2**25, False),
 )
 SAMPLES, ROUNDS = 64, 16
+MOST_WORDS = 2**13
+DISTRIBUTIONS = ("uniform", "balanced", "one", "near", "permuted")  # of those that the task knows
 MOST_SCORES = 2**24  # of one batch: a layer of attention holds a score for every pair of positions
 
 
@@ -57,15 +63,26 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
 
 
 def failing_input(model: Model, task: Task, n: int, domain: Sequence) -> tuple[np.ndarray, int] | None:
-    """An input that the model gets wrong, and its query: samples, then single changes towards smaller margins."""
+    """An input that the model gets wrong, and its query.
+
+    Of a small domain every word is tried; else samples of every distribution, then single changes towards smaller
+    margins.
+    """
     rng, queries = child(0, "contract", task.name, n), list(task.queries(n))
     size = max(1, min(SAMPLES, MOST_SCORES // n**2))
-    tokens, _ = task.sample(n, size, rng)
+    if len(few := every_word(domain)):
+        margin = margins(model, task, few, queries)
+        row, at = np.unravel_index(int(margin.argmin()), margin.shape)
+        return (few[row], queries[at]) if margin[row, at] <= 0 else None
+    drawn = []
+    for distribution in DISTRIBUTIONS:
+        try:
+            drawn.append(task.sample(n, size, rng, distribution)[0])
+        except InputError:
+            continue
+    tokens = np.concatenate(drawn)
     for _ in range(ROUNDS):
-        logits, labels = evaluate(model, tokens, queries=queries), task.answer(tokens)
-        right = np.take_along_axis(logits, labels[:, :, None], axis=2)[:, :, 0]
-        np.put_along_axis(logits, labels[:, :, None], -np.inf, axis=2)
-        margin = right - logits.max(axis=2)
+        margin = margins(model, task, tokens, queries)
         row, at = np.unravel_index(int(margin.argmin()), margin.shape)
         if margin[row, at] <= 0:
             return tokens[row], queries[at]
@@ -74,6 +91,24 @@ def failing_input(model: Model, task: Task, n: int, domain: Sequence) -> tuple[n
         for change in tokens[len(best) :] if size > 1 else tokens:
             _change(change, domain, rng)
     return None
+
+
+def margins(model: Model, task: Task, tokens: np.ndarray, queries: list[int]) -> np.ndarray:
+    """(words, queries) by how much the right label leads, in floats."""
+    logits, labels = evaluate(model, tokens, queries=queries), task.answer(tokens)
+    right = np.take_along_axis(logits, labels[:, :, None], axis=2)[:, :, 0]
+    np.put_along_axis(logits, labels[:, :, None], -np.inf, axis=2)
+    return right - logits.max(axis=2)
+
+
+def every_word(domain: Sequence) -> np.ndarray:
+    """(words, positions) all legal inputs, where there are few; else none."""
+    sizes = [len(alphabet) for alphabet in domain.alphabets]
+    if math.prod(sizes) > MOST_WORDS or any(isinstance(alphabet, PointerSets) for alphabet in domain.alphabets):
+        return np.zeros((0, domain.positions), dtype=np.int64)
+    grid = np.indices(sizes).reshape(len(sizes), -1)
+    words = np.stack([np.asarray(a)[row] for a, row in zip(domain.alphabets, grid, strict=True)], axis=1)
+    return words[domain.constraint.holds(words)]
 
 
 def _change(word: np.ndarray, domain: Sequence, rng: np.random.Generator) -> None:
