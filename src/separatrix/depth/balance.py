@@ -46,8 +46,10 @@ def ranges(model: Model, tokens: np.ndarray) -> Ranges:
 
 
 def balanced(model: Model, tokens: np.ndarray) -> Model:
-    """The model whose stream columns, hidden units and values lie within -1 .. 1 on the given inputs, and whose greatest
-    score coefficient is about 1 (a temperature is folded away: only hard attention reads these scores)."""
+    """The model whose stream columns, hidden units and values lie within -1 .. 1 on the given inputs.
+
+    Score coefficients are at most 1 as well: the temperature goes, which only hard attention does not miss.
+    """
     found = ranges(model, tokens)
     s, tensors = _factor(found.stream), {k: np.asarray(v, dtype=np.float64) for k, v in model.tensors.items()}
     for name in ("embed.token", "embed.position", "embed.blank"):

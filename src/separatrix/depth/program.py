@@ -65,15 +65,23 @@ def prepare(circuit: Circuit) -> Program:
     )  # x >= t is the carry of x + (2^width - t): 1 where the bit of t - 1 .. see `_bits`
     biggest = np.bincount(np.repeat(np.arange(forms), np.diff(entry_ptr)), minlength=forms).max(initial=0)
     out = circuit.output_form
-    read = np.concatenate([np.zeros(0, dtype=np.int64), *(store[f] + np.arange(work[f]) for f in np.unique(out))])
+    which, plane = expand(const_ptr, np.unique(out))
+    read = (store - const_ptr[:-1])[np.unique(out)][which] + plane
     gate_row = circuit.inputs + gates
-    real, rows = compiled(allot)(circuit.inputs, work, store, entry_ptr, row, gate_ptr, gate_row, read)
+    real = compiled(allot)(circuit.inputs, work, store, entry_ptr, row, gate_ptr, gate_row, read)
     store[store >= 0] = real[store[store >= 0]]
     arrays = (work, store, const_ptr, const, entry_ptr, real[row], mask, column,
               gate_ptr, real[gate_row], kind, _ends(needed), bits)  # fmt: skip
     low = circuit.form_low[out] + circuit.output_offset
     return Program(
-        circuit.inputs, int(rows), int(biggest) + 2, int(work.max(initial=1)) + 1, arrays, store[out], work[out], low,
+        circuit.inputs,
+        max(circuit.inputs, int(real.max(initial=-1)) + 1),
+        int(biggest) + 2,
+        int(work.max(initial=1)) + 1,
+        arrays,
+        store[out],
+        work[out],
+        low,
         len(row),
     )
 

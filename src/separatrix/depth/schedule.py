@@ -78,8 +78,8 @@ def visit(
 def allot(
     inputs: int, work: np.ndarray, store: np.ndarray, entry_ptr: np.ndarray, entry_row: np.ndarray,
     gate_ptr: np.ndarray, gate_row: np.ndarray, out: np.ndarray,
-) -> tuple[np.ndarray, int]:  # fmt: skip
-    """(real row of every row that the program names, number of real rows): rows are used again after their last reader.
+) -> np.ndarray:  # fmt: skip
+    """The real row of every row that the program names, -1 for none: rows are used again after their last reader.
 
     Args:
         work, store: planes of each form and the first row that keeps them, -1 where they are not kept.
@@ -138,7 +138,7 @@ def allot(
             if row >= inputs and last[row] == f:
                 last[row] = -2  # freed once
                 link[real[row]], head[width_of[row]] = head[width_of[row]], real[row]
-    return real, top
+    return real
 
 
 @lru_cache(maxsize=4)

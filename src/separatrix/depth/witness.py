@@ -17,7 +17,7 @@ import numpy as np
 from separatrix.core.domain import Labels
 from separatrix.core.errors import InputError, UnknownError
 from separatrix.core.positional import Positional
-from separatrix.core.recurrent import Recurrent
+from separatrix.core.recurrent import FixedPoint, Recurrent
 from separatrix.core.seeds import child
 from separatrix.core.semantics import BitsSpec
 from separatrix.core.task import Task
@@ -32,6 +32,7 @@ from separatrix.kernel import bits
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.models.quantised import Heads, Quantised, run
+from separatrix.numbers.integers import is_known
 
 BITS = (4, 5, 6, 8, 10, 12)  # of a number
 WEIGHTS = (3, 6)  # fraction bits of a weight
@@ -49,12 +50,13 @@ class Deep:
     """A compiled model.
 
     Attributes:
-        numbers: in words. counts: of the circuit.
+        numbers, bits: of the compiled model, in words, and the bits of one. counts: of the circuit.
         tried, every: inputs on which its labels were the task's, and whether these were all.
         compared: inputs on which the circuit gave the emulator's logits, bit for bit.
     """
 
     numbers: str
+    bits: int
     counts: Measure
     tried: int
     every: bool
@@ -62,10 +64,11 @@ class Deep:
     seconds: float
 
 
-def deep(model: Model, task: Task, n: int, most_gates: int = 10**6) -> Deep:
+def deep(model: Model, task: Task, n: int, most_gates: int = 10**6, least_bits: int = 0) -> Deep:
     """The circuit of a model at length n, compared with its emulator and its task.
 
-    UnknownError with the reason where there is none: what is not compiled, too few bits, or too many gates.
+    UnknownError with the reason where there is none: what is not compiled, too few bits, or too many gates by the
+    estimate. A transformer's numbers get `least_bits` or more: what a shorter length needed, where samples are scarce.
     """
     start = time.perf_counter()
     if not isinstance(task.outputs(), Labels):
@@ -73,7 +76,8 @@ def deep(model: Model, task: Task, n: int, most_gates: int = 10**6) -> Deep:
     if isinstance(model.arch, Recurrent):
         made = compile_recurrent(model, task.domain(n).positions, task.queries(n))
         grid = model.arch.state
-        numbers = f"its own: states of {getattr(grid, 'bits', 0)} bits"
+        size = grid.bits if isinstance(grid, FixedPoint) else 0
+        numbers = f"its own, states of {size} bit{'s' * (size != 1)}"
         scale = 2.0**made.exponent
         logits = _float_logits(model, task, n, scale)
         tried, every = _right(logits, task, n)
@@ -81,28 +85,35 @@ def deep(model: Model, task: Task, n: int, most_gates: int = 10**6) -> Deep:
     elif isinstance(model.arch, Positional):
         raise UnknownError("its words are real numbers; circuits read bits")
     else:
-        spec, network, tried, every = _quantised(model, task, n)
-        numbers = f"{spec.bits} bits, weights of {spec.weights} fraction bits, hard attention"
-        if (guess := estimate(network).gates) > most_gates:
-            raise UnknownError(f"{numbers}: about {guess:,} gates at N = {n}, more than {most_gates:,}")
+        spec, network, tried, every = _quantised(model, task, n, most_gates, least_bits)
+        size, numbers = spec.bits, f"{spec.bits} bits, hard attention"
         circuit = compile_network(network)
         logits, encode = _integer_logits(network), lambda tokens: network.bits_of(tokens_of(network, tokens))
     compared = _compare(circuit, encode, logits, task, n)
-    return Deep(numbers, measure(circuit), tried, every, compared, time.perf_counter() - start)
+    return Deep(numbers, size, measure(circuit), tried, every, compared, time.perf_counter() - start)
 
 
-def _quantised(model: Model, task: Task, n: int) -> tuple[BitsSpec, Quantised, int, bool]:
+def _quantised(
+    model: Model, task: Task, n: int, most_gates: int, least_bits: int
+) -> tuple[BitsSpec, Quantised, int, bool]:
     """The fewest bits at which every input that is tried gets its label."""
+    if not all(map(is_known, model.transformer.layers)):
+        kinds = {layer.kind for layer in model.transformer.layers if not is_known(layer)}
+        raise UnknownError(f"layers of kind {', '.join(sorted(kinds))} are not compiled")
     if model.transformer.width > WIDEST:
         raise UnknownError(f"its stream is {model.transformer.width} wide; at most {WIDEST} columns are compiled here")
     tokens = task.sample(n, 64, child(0, "ranges", task.name))[0]
     scaled, wrong = balanced(model, tokens), ""
-    for size in BITS:
+    for size in (size for size in BITS if size >= least_bits):
         for weights in WEIGHTS:
             spec = BitsSpec(size, size - 2, weights, 4, 0, 0)
             network = hardened(
                 quantised(scaled.transformer, scaled.tensors, task.domain(n).positions, task.queries(n), spec)
             )
+            if (guess := estimate(network).gates) > most_gates:
+                raise UnknownError(
+                    f"at N = {n} it takes {size} bits or more: about {guess:,} gates, more than {most_gates:,}"
+                )
             try:
                 return spec, network, *_right(_integer_logits(network), task, n)
             except UnknownError as error:

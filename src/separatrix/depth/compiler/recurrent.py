@@ -128,7 +128,9 @@ def _output(b: Builder, model: Model, i: int, layer, state: Numbers, x: Numbers,
     )
     high = max(0, int(max(total.value.high.tolist(), default=0)))
     if high > MOST_STEPS:
-        raise UnknownError(f"a ReLU that is not rounded takes up to {high:,} values; at most {MOST_STEPS:,} are compiled")
+        raise UnknownError(
+            f"a ReLU that is not rounded takes up to {high:,} values; at most {MOST_STEPS:,} are compiled"
+        )
     wires = steps(b, total.value, np.arange(1, high + 1), "relu", (i, -1, j, -1, np.arange(layer.hidden)))
     return Numbers(lookup(b, wires, np.arange(high + 1)), total.exponent)
 
@@ -143,7 +145,9 @@ def _affine(b: Builder, parts: list[tuple[Numbers, np.ndarray]], bias: np.ndarra
         units = w.shape[1]
         terms.append(x.value[None, :].broadcast((units, len(w))))
         scales.append(exact(w.T * (1 << (exponent - x.exponent - e))))
-    total = b.dot(np.concatenate(scales, axis=1), Forms.concatenate(terms, axis=1), exact(offset * (1 << (exponent - last))))
+    total = b.dot(
+        np.concatenate(scales, axis=1), Forms.concatenate(terms, axis=1), exact(offset * (1 << (exponent - last)))
+    )
     return Numbers(total, exponent)
 
 
