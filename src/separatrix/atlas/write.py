@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from separatrix.atlas.depth import growth_figure, statements
+from separatrix.atlas.circuits import CircuitRow
+from separatrix.atlas.depth import growth_figure, statements, with_circuits
 from separatrix.atlas.figures import lookup_figure
 from separatrix.atlas.run import Result
 from separatrix.atlas.table import page
@@ -19,13 +20,16 @@ from separatrix.depth.report import scaling
 from separatrix.draw import chart_svg, growth_svg, page_html
 
 
-def write_atlas(results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16)) -> dict[str, Any]:
+def write_atlas(
+    results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16), circuits: Sequence[CircuitRow] = ()
+) -> dict[str, Any]:
     """Writes everything but the certificates, which the jobs wrote; returns the content of atlas.json.
 
-    The reference head is compiled at `lengths`, two at least, for the part on depth.
+    The reference head is compiled at `lengths`, two at least, for the part on depth; `circuits` are the witnesses'.
     """
     growth = growth_figure(scaling(lengths))
     whole = replace(page(results, folder, (lookup_figure(folder),)), growth=growth, statements=statements())
+    whole = with_circuits(whole, circuits)
     rows = [result.to_json() for result in results]
     summary = {
         "rows": rows,
@@ -33,6 +37,7 @@ def write_atlas(results: Sequence[Result], folder: Path, lengths: Sequence[int] 
         "seconds": sum(r.seconds for r in results),
         "check_seconds": sum(r.check_seconds for r in results),
         "page": str(folder / "index.html"),
+        "circuits": [asdict(row) for row in circuits],
     }
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(rows[0]) if rows else [])

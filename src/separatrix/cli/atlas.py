@@ -26,13 +26,14 @@ def register(app: typer.Typer) -> None:
 
         Finished certificates in the output folder are re-checked, not redone, so that an interrupted run goes on.
         """
+        from separatrix.atlas.circuits import circuit_jobs, run_circuits
         from separatrix.atlas.cost import estimate
         from separatrix.atlas.run import Result, plan, run
         from separatrix.atlas.write import write_atlas
         from separatrix.can import registry
         from separatrix.core.jobs import default_workers
 
-        planned = plan(preset, out)
+        planned, deep = plan(preset, out), circuit_jobs(preset, out)
         count = workers or default_workers()
         if dry_run:
             rows = [estimate(registry.get(j.name), j.make_task(), j.n) for j in planned if j.kind == "witness"]
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
             return
         if as_json or not sys.stderr.isatty():
             results = run(planned, count)
+            circuits = run_circuits(deep, count)
         else:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -57,13 +59,19 @@ def register(app: typer.Typer) -> None:
                     bar.update(job, advance=1, description=f"{result.job.name} N = {result.job.n}")
 
                 results = run(planned, count, step)
-        summary = write_atlas(results, out)
+                job = bar.add_task("circuits", total=sum(len(one.lengths) for one in deep))
+                circuits = run_circuits(
+                    deep, count, lambda row: bar.update(job, advance=1, description=f"circuit of {row.witness}")
+                )
+        summary = write_atlas(results, out, circuits=circuits)
         if as_json:
             print_json(summary)
         else:
             _table(results)
             accepted = sum(bool(r.guarantee) for r in results)
-            lines([f"{accepted} certificates accepted by the kernel", f"page: {out / 'index.html'}"])
+            compiled = sum(not row.reason for row in circuits)
+            lines([f"{accepted} certificates accepted by the kernel", f"{compiled} circuits compiled",
+                   f"page: {out / 'index.html'}"])  # fmt: skip
         raise typer.Exit(1 if any(r.failed for r in results) else 0)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from separatrix.depth.circuit import Circuit
 from separatrix.depth.kernels import ALWAYS, AND, FULL, NEVER, OR, THRESHOLD
 from separatrix.depth.rows import expand
+from separatrix.depth.schedule import allot, compiled, depth_first
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Program:
     """Arrays for `kernels.run_block`, in its order, and where the outputs lie.
 
     Attributes:
-        rows: rows of the data (wires and kept planes); carries, widest: working space.
+        rows: rows of the data (wires and kept planes, as many as are held at a time); carries, widest: working space.
         out_row, out_width, out_low: first plane, number of planes and least value of every output.
     """
 
@@ -38,6 +39,7 @@ class Program:
 
 def prepare(circuit: Circuit) -> Program:
     """The program of a circuit."""
+    circuit = depth_first(circuit)
     forms = circuit.forms
     span = circuit.form_high - circuit.form_low
     width = _bit_lengths(span)
@@ -48,10 +50,10 @@ def prepare(circuit: Circuit) -> Program:
     kept[circuit.output_form] = True
     kind = _kinds(circuit, width)
     plain = np.bincount(circuit.gate_form, weights=kind == THRESHOLD, minlength=forms) > 0
-    work = np.where(kept | plain, width, 0)
+    work = np.where(kept | plain, width, 0).astype(np.int64)
     store = np.full(forms, -1, dtype=np.int64)
     size = np.where(kept, work, 0)
-    store[kept] = circuit.wires + (np.cumsum(size) - size)[kept]
+    store[size > 0] = circuit.wires + (np.cumsum(size) - size)[size > 0]
     entry_ptr, row, mask, column, constant = _entries(circuit, width, store)
     const_ptr = _ends(work)
     const = _bits(constant, work)
@@ -62,16 +64,26 @@ def prepare(circuit: Circuit) -> Program:
         thresholds, needed
     )  # x >= t is the carry of x + (2^width - t): 1 where the bit of t - 1 .. see `_bits`
     biggest = np.bincount(np.repeat(np.arange(forms), np.diff(entry_ptr)), minlength=forms).max(initial=0)
-    arrays = (
-        work.astype(np.int64), store, const_ptr, const, entry_ptr, row, mask, column,
-        gate_ptr, circuit.inputs + gates, kind, _ends(needed), bits,
-    )  # fmt: skip
     out = circuit.output_form
+    which, plane = expand(const_ptr, np.unique(out))
+    read = (store - const_ptr[:-1])[np.unique(out)][which] + plane
+    gate_row = circuit.inputs + gates
+    real = compiled(allot)(circuit.inputs, work, store, entry_ptr, row, gate_ptr, gate_row, read)
+    store[store >= 0] = real[store[store >= 0]]
+    arrays = (work, store, const_ptr, const, entry_ptr, real[row], mask, column,
+              gate_ptr, real[gate_row], kind, _ends(needed), bits)  # fmt: skip
     low = circuit.form_low[out] + circuit.output_offset
     return Program(
-        circuit.inputs, circuit.wires + int(size.sum()), int(biggest) + 2, int(work.max(initial=1)) + 1,
-        arrays, store[out], work[out], low, len(row),
-    )  # fmt: skip
+        circuit.inputs,
+        max(circuit.inputs, int(real.max(initial=-1)) + 1),
+        int(biggest) + 2,
+        int(work.max(initial=1)) + 1,
+        arrays,
+        store[out],
+        work[out],
+        low,
+        len(row),
+    )
 
 
 def _kinds(circuit: Circuit, width: np.ndarray) -> np.ndarray:

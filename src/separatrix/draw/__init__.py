@@ -9,6 +9,7 @@ from .data import (
     Chart,
     Column,
     Curve,
+    Deep,
     Dot,
     Growth,
     Note,
@@ -25,7 +26,7 @@ from .palette import figure_css
 from .scale import number, ticks, unit
 
 __all__ = [
-    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Dot", "Growth", "Line", "Lines",
+    "ORDERS", "AttentionFigure", "Bracket", "Chart", "Column", "Curve", "Deep", "Dot", "Growth", "Line", "Lines",
     "Note", "Page", "Row", "Series", "Statement", "Verdict", "attention_svg", "chart_svg", "figure_css",
     "growth_svg", "lines_svg", "number", "page_html", "ticks", "unit",
 ]  # fmt: skip

@@ -119,14 +119,31 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Deep:
+    """A construction's line in the list of circuits: its numbers, and one text a length.
+
+    `reason` stands in place of both where there is no circuit.
+    """
+
+    title: str
+    numbers: str
+    cells: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A task, with one verdict a column. `chart` is the slug of its chart on the same page."""
+    """A task, with one verdict a column. `chart` is the slug of its chart on the same page.
+
+    `levels` are the words and the gloss of its cell in the column on depth, where the page has one.
+    """
 
     group: str
     name: str
     gloss: str
     verdicts: tuple[Verdict, ...]
     chart: str | None = None
+    levels: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +205,8 @@ class Statement:
 class Page:
     """The atlas page. `certificates` are (claim sentence, guarantee, file address, seconds).
 
-    `growth` and `statements` are the part on depth: a measured family, and what is known of classes.
+    `growth`, `circuits` and `statements` are the part on depth: a measured family, every construction's circuit at
+    `lengths`, and what is known of classes. With `circuits` the table has one more column, on depth.
     """
 
     title: str
@@ -201,6 +219,9 @@ class Page:
     certificates: tuple[tuple[str, str, str, str], ...] = ()
     growth: Growth | None = None
     statements: tuple[Statement, ...] = ()
+    lengths: tuple[int, ...] = ()
+    circuits: tuple[Deep, ...] = ()
+    circuit_note: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:

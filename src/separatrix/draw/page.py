@@ -75,7 +75,11 @@ def _row(page: Page, r: int, row: Row) -> list[str]:
         f'<span class="from{" own" if len(verdict.source) > 16 else ""}">{html(verdict.source)}</span></li>'
         for column, verdict in zip(page.columns, row.verdicts, strict=True)
     ]
-    span = len(page.columns) + 1
+    if page.circuits:
+        words, gloss = (html(text) for text in row.levels)
+        link = f'<a href="#circuits">{words}</a>' if words else ""
+        out.append(f'<td class="deep">{link}<span class="gloss">{gloss}</span></td>')
+    span = len(page.columns) + 1 + bool(page.circuits)
     more = f'<tr class="more"><td colspan="{span}"><ul>{"".join(items)}</ul><div class="slot"></div></td></tr>'
     return [*out, "</tr>", more]
 
@@ -88,11 +92,13 @@ def _table(page: Page) -> list[str]:
         short = html(column.short or column.name)
         out.append(f'<th scope="col"><span class="long">{html(column.name)}</span><span class="short">{short}</span>'
                    f'<span class="gloss">{html(column.gloss)}</span></th>')  # fmt: skip
+    if page.circuits:
+        out.append('<th scope="col"><span class="long">How deep</span><span class="short">How deep</span>'
+                   '<span class="gloss">levels of threshold gates</span></th>')  # fmt: skip
+    span = len(page.columns) + 1 + bool(page.circuits)
     out.append("</tr></thead>")
     for group, members in groupby(enumerate(page.rows), key=lambda pair: pair[1].group):
-        out.append(
-            f'<tbody><tr class="group"><th colspan="{len(page.columns) + 1}" scope="rowgroup">{html(group)}</th></tr>'
-        )
+        out.append(f'<tbody><tr class="group"><th colspan="{span}" scope="rowgroup">{html(group)}</th></tr>')
         for r, row in members:
             out += _row(page, r, row)
         out.append("</tbody>")
@@ -149,7 +155,7 @@ def _witness(number: int, figure: AttentionFigure) -> list[str]:
 
 
 def _depth(page: Page) -> list[str]:
-    if page.growth is None and not page.statements:
+    if page.growth is None and not page.statements and not page.circuits:
         return []
     out = ['<section class="figure" id="depth"><h2>How deep</h2>']
     if (figure := page.growth) is not None:
@@ -157,6 +163,8 @@ def _depth(page: Page) -> list[str]:
         out += [f'<p class="sub"><b>{html(figure.title)}.</b> {html(figure.subtitle)}.</p>',
                 f'<div class="plot wide">{growth_svg(figure, standalone=False)}</div>',
                 f'<div class="plot narrow">{growth_svg(figure, False, compact=True)}</div>', feet]  # fmt: skip
+    if page.circuits:
+        out += _circuits(page)
     if page.statements:
         out.append('<table class="certs said"><thead><tr><th scope="col">Of</th><th scope="col">What is known</th>'
                    '<th scope="col">Source</th></tr></thead><tbody>')  # fmt: skip
@@ -164,6 +172,21 @@ def _depth(page: Page) -> list[str]:
             out.append(f"<tr><td>{html(one.subject)}</td><td>{html(one.text)}</td><td>{html(one.source)}</td></tr>")
         out.append("</tbody></table>")
     return [*out, "</section>"]
+
+
+def _circuits(page: Page) -> list[str]:
+    heads = "".join(f'<th scope="col" class="num"><i>N</i> = {n}</th>' for n in page.lengths)
+    out = ['<table class="certs circuits" id="circuits"><thead><tr><th scope="col">Construction as a circuit</th>'
+           f'<th scope="col">Numbers</th>{heads}</tr></thead><tbody>']  # fmt: skip
+    for one in page.circuits:
+        cells = "".join(f'<td class="num">{html(text)}</td>' for text in one.cells)
+        if one.reason:
+            cells = f'<td colspan="{len(page.lengths) + 1}" class="why">{html(one.reason)}</td>'
+        else:
+            cells = f"<td>{html(one.numbers)}</td>{cells}"
+        out.append(f"<tr><td>{html(one.title)}</td>{cells}</tr>")
+    foot = f'<p class="foot">{html(page.circuit_note)}</p>' if page.circuit_note else ""
+    return [*out, "</tbody></table>", foot]
 
 
 def _certificates(page: Page) -> list[str]:

@@ -43,6 +43,7 @@ border-radius:4px;background:none;font:inherit;text-align:left;cursor:pointer;ou
 .x{color:var(--ink);margin-left:1px}.unknown .x{color:inherit}.few .strip{width:160px}
 .foot .tick{margin:0 5px 0 0}
 .tick{width:12px;height:12px;margin-left:6px;vertical-align:-1px;fill:none;stroke:currentColor;stroke-width:2}
+.deep a{color:var(--ink)}.circuits td{font-size:13px}.circuits .why{color:var(--ink3);text-align:left!important}
 .more{display:none}.proofs{padding-top:18px;min-height:72px}.js .proof:not(.on){display:none}
 .proof{display:grid;grid-template-columns:248px minmax(0,1fr) auto;padding:6px 0;font-size:14px;
 line-height:1.5;color:var(--ink2)}.proof p{max-width:60em;padding-right:24px}.proof .say{color:var(--ink)}
