@@ -14,18 +14,24 @@ from separatrix.atlas.depth import growth_figure, statements
 from separatrix.atlas.figures import lookup_figure
 from separatrix.atlas.run import Result
 from separatrix.atlas.table import page
+from separatrix.atlas.trained import known_dots
 from separatrix.core.files import write_atomically
 from separatrix.depth.report import scaling
 from separatrix.draw import chart_svg, growth_svg, page_html
 
 
-def write_atlas(results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16)) -> dict[str, Any]:
+def write_atlas(
+    results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16), store: Path | None = None
+) -> dict[str, Any]:
     """Writes everything but the certificates, which the jobs wrote; returns the content of atlas.json.
 
-    The reference head is compiled at `lengths`, two at least, for the part on depth.
+    The reference head is compiled at `lengths`, two at least, for the part on depth. Trained models are those of the
+    run store, or of the package's own table.
     """
     growth = growth_figure(scaling(lengths))
-    whole = replace(page(results, folder, (lookup_figure(folder),)), growth=growth, statements=statements())
+    whole = replace(
+        page(results, folder, (lookup_figure(folder),), known_dots(store)), growth=growth, statements=statements()
+    )
     rows = [result.to_json() for result in results]
     summary = {
         "rows": rows,

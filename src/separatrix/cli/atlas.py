@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
         preset: Annotated[str, typer.Option(help="quick (minutes) or full (hours).")] = "quick",
         out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("separatrix-out/atlas"),
         workers: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+        runs: Annotated[
+            Path | None, typer.Option(help="Run store whose trained models are drawn; default: the package's table.")
+        ] = None,
         dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
@@ -28,10 +31,13 @@ def register(app: typer.Typer) -> None:
         """
         from separatrix.atlas.cost import estimate
         from separatrix.atlas.run import Result, plan, run
+        from separatrix.atlas.trained import known_dots
         from separatrix.atlas.write import write_atlas
         from separatrix.can import registry
         from separatrix.core.jobs import default_workers
 
+        if runs is not None:
+            known_dots(runs)  # a wrong folder is said before the work
         planned = plan(preset, out)
         count = workers or default_workers()
         if dry_run:
@@ -57,7 +63,7 @@ def register(app: typer.Typer) -> None:
                     bar.update(job, advance=1, description=f"{result.job.name} N = {result.job.n}")
 
                 results = run(planned, count, step)
-        summary = write_atlas(results, out)
+        summary = write_atlas(results, out, store=runs)
         if as_json:
             print_json(summary)
         else:
