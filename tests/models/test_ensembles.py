@@ -9,6 +9,7 @@ import torch
 from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Readout, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
 from separatrix.core.shapes import tensor_shapes
@@ -28,13 +29,20 @@ ARCHS: dict[str, AnyArch] = {
     "positional": Positional(
         8, 1, 2, 6, 8, (PositionalLayer(2, 3, 4, (5,)), PositionalLayer(1, 3, 4, (5, 4), "residual")), 2
     ),
+    "standard": Numeric(
+        8, 1, 2, 6, 8, True, (NumericLayer(2, 3, 4, (5,), scale=0.5), NumericLayer(1, 3, 2, (5, 4))), 2
+    ),
+    "rotary": Numeric(
+        8, 1, 2, 6, 5, False, (NumericLayer(2, 4, 3, (5,), base=100.0), NumericLayer(1, 6, 3, (4,), "both", 10.0)), 2
+    ),
+    "hybrid": Numeric(8, 1, 2, 6, 5, False, (NumericLayer(2, 3, 4, (5,), "both", skip="residual"),), 2),
 }
 
 
 def draw(arch: AnyArch, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray | None]:
     rng = np.random.default_rng(seed)
     tensors = {name: rng.normal(size=(K, *shape)) * 0.4 for name, shape in tensor_shapes(arch).items()}
-    if isinstance(arch, Positional) or isinstance(arch.first, Linear):
+    if isinstance(arch, Positional | Numeric) or isinstance(arch.first, Linear):
         return tensors, np.zeros((K, B, N), dtype=np.int64), rng.normal(size=(K, B, N, 2))
     if isinstance(arch.first, PointerSet):
         sets = np.sort(rng.random((K, B, N, N)).argsort(axis=3)[..., :2], axis=3)

@@ -12,6 +12,7 @@ from pathlib import Path
 from separatrix import can, cannot
 from separatrix.atlas.evidence import ONE_LAYER
 from separatrix.atlas.run import Result
+from separatrix.atlas.trained import chart_dots
 from separatrix.atlas.words import COLUMNS, GROWTH, SHORT, TASKS, brief, layers_of, order, row_of, sentence, task_of
 from separatrix.can import Witness
 from separatrix.cannot import Bound
@@ -19,6 +20,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.depth.classes import CONSTANT_DEPTH, placement
 from separatrix.draw import Bracket, Chart, Curve, Page, Row, Verdict, number
+from separatrix.learn.dots import TrainedDot
 from separatrix.tasks import make_task
 
 LINEAR = 3  # in the list of growths
@@ -31,8 +33,13 @@ MEASURE = (
     "Curves are exact formulae; marks: a certificate at that *N* was re-checked by the kernel for this page.",
 )
 
+DOTS = (
+    "Dots: trained models of float32 numbers; how each was trained stands at the dot. Filled where more than half of "
+    "the seeds reached their target within the budget: evidence about training, not about what the model could do."
+)
 
-def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
+
+def page(results: Sequence[Result], folder: Path, figures: tuple = (), trained: Sequence[TrainedDot] = ()) -> Page:
     """The atlas page; links are relative to `folder`."""
     rows, charts = [], []
     words = {"can": 0, "needs": 0, "cannot": 0, "unknown": 0}
@@ -42,7 +49,7 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = ()) -> Page:
         verdicts = tuple(_verdict(task, arch, layers, mine, folder) for arch, layers, _ in COLUMNS)
         for verdict in verdicts:
             words[verdict.word] += 1
-        chart = _chart(task, mine)
+        chart = _chart(task, mine, trained)
         drawn = {curve.role for curve in chart.curves} == {"can", "cannot"}
         if drawn:
             charts.append(chart)
@@ -188,7 +195,7 @@ def _cut(witness: Witness, task: Task) -> Callable[[int], int | None]:
     return lambda n: witness.size(task, n).bits("cut")
 
 
-def _chart(task: Task, results: Sequence[Result]) -> Chart:
+def _chart(task: Task, results: Sequence[Result], trained: Sequence[TrainedDot]) -> Chart:
     """Witnesses and bounds of all families with a certificate in this run, in the bits that cross the cut."""
     curves = []
     for name, witness in can.registry.items():
@@ -213,7 +220,9 @@ def _chart(task: Task, results: Sequence[Result]) -> Chart:
     if about.grows:
         aside += (f"Parameters are fixed here, which stops the bound; it goes on growing with {about.grows}.",)
     gloss = about.gloss if about.gloss.endswith("?") else f"{about.gloss}."
-    return Chart(row_of(task), title, gloss, tuple(curves), (), bracket, footnote=aside + MEASURE)
+    dots = chart_dots(task, trained)
+    feet = aside + MEASURE + ((DOTS,) if dots else ())
+    return Chart(row_of(task), title, gloss, tuple(curves), dots, bracket, footnote=feet)
 
 
 def _deeper(task: Task, results: Sequence[Result]) -> Witness | None:

@@ -15,21 +15,27 @@ from separatrix.atlas.depth import growth_figure, statements, with_circuits
 from separatrix.atlas.figures import lookup_figure
 from separatrix.atlas.run import Result
 from separatrix.atlas.table import page
+from separatrix.atlas.trained import known_dots
 from separatrix.core.files import write_atomically
 from separatrix.depth.report import scaling
 from separatrix.draw import chart_svg, growth_svg, page_html
 
 
 def write_atlas(
-    results: Sequence[Result], folder: Path, lengths: Sequence[int] = (4, 8, 16), circuits: Sequence[CircuitRow] = ()
+    results: Sequence[Result],
+    folder: Path,
+    lengths: Sequence[int] = (4, 8, 16),
+    circuits: Sequence[CircuitRow] = (),
+    store: Path | None = None,
 ) -> dict[str, Any]:
     """Writes everything but the certificates, which the jobs wrote; returns the content of atlas.json.
 
     The reference head is compiled at `lengths`, two at least, for the part on depth; `circuits` are the witnesses'.
+    Trained models are those of the run store, or of the package's own table.
     """
     growth = growth_figure(scaling(lengths))
-    whole = replace(page(results, folder, (lookup_figure(folder),)), growth=growth, statements=statements())
-    whole = with_circuits(whole, circuits)
+    whole = page(results, folder, (lookup_figure(folder),), known_dots(store))
+    whole = with_circuits(replace(whole, growth=growth, statements=statements()), circuits)
     rows = [result.to_json() for result in results]
     summary = {
         "rows": rows,

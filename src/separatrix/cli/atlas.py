@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
         preset: Annotated[str, typer.Option(help="quick (minutes) or full (hours).")] = "quick",
         out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("separatrix-out/atlas"),
         workers: Annotated[int | None, typer.Option(help="Processes; default: one a core.")] = None,
+        runs: Annotated[
+            Path | None, typer.Option(help="Run store whose trained models are drawn; default: the package's table.")
+        ] = None,
         dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
@@ -29,10 +32,13 @@ def register(app: typer.Typer) -> None:
         from separatrix.atlas.circuits import circuit_jobs, run_circuits
         from separatrix.atlas.cost import estimate
         from separatrix.atlas.run import Result, plan, run
+        from separatrix.atlas.trained import known_dots
         from separatrix.atlas.write import write_atlas
         from separatrix.can import registry
         from separatrix.core.jobs import default_workers
 
+        if runs is not None:
+            known_dots(runs)  # a wrong folder is said before the work
         planned, deep = plan(preset, out), circuit_jobs(preset, out)
         count = workers or default_workers()
         if dry_run:
@@ -63,7 +69,7 @@ def register(app: typer.Typer) -> None:
                 circuits = run_circuits(
                     deep, count, lambda row: bar.update(job, advance=1, description=f"circuit of {row.witness}")
                 )
-        summary = write_atlas(results, out, circuits=circuits)
+        summary = write_atlas(results, out, circuits=circuits, store=runs)
         if as_json:
             print_json(summary)
         else:

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from separatrix.cli.options import DryRun, Json, lines, print_json
+from separatrix.cli.options import DryRun, Json, lines, numbers, print_json
+
+if TYPE_CHECKING:
+    from separatrix.learn.experiment import Size
 
 STORE = Path("separatrix-out/runs")
 
@@ -21,11 +24,17 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def learn(
         name: Annotated[str, typer.Argument(metavar="EXPERIMENT|list", help="`list` names the experiments.")],
-        size: Annotated[str, typer.Option(help="quick (minutes) or paper (hours).")] = "quick",
+        size: Annotated[
+            str, typer.Option(help="quick (minutes), paper (days), or middle where there is one.")
+        ] = "quick",
         store: Annotated[Path, typer.Option(help="Folder of the run store.")] = STORE,
         workers: Annotated[str, typer.Option(help="local, local:K, ray or ray://ADDRESS.")] = "local",
         device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
         resume: Annotated[bool, typer.Option("--resume", help="As always: finished runs are never repeated.")] = False,
+        models: Annotated[str, typer.Option(help="Only these models; labels separated by ;, with * and ?.")] = "",
+        across: Annotated[str, typer.Option(help="Only these values of the figure's axis: 20,50,100.")] = "",
+        rates: Annotated[str, typer.Option(help="Only these learning rates: 3e-3,1e-3.")] = "",
+        seeds: Annotated[int, typer.Option(help="Only so many of the first seeds; 0 for all.")] = 0,
         figure: Annotated[Path | None, typer.Option(help="Draw what the store holds into this .svg file.")] = None,
         dry_run: DryRun = False,
         as_json: Json = False,
@@ -36,6 +45,7 @@ def register(app: typer.Typer) -> None:
         from separatrix.learn.experiment import points
         from separatrix.learn.experiments import registry
         from separatrix.learn.figure import picture
+        from separatrix.learn.part import Part
         from separatrix.learn.store import Store
         from separatrix.learn.sweep import estimate, sweep
 
@@ -47,11 +57,14 @@ def register(app: typer.Typer) -> None:
                 lines(text for row in rows for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
             return
         experiment = registry.get(name)
-        if size not in ("quick", "paper"):
-            raise InputError(f"size {size!r} is not known; take quick or paper")
+        wanted: Size | None = next((known for known in experiment.sizes if known == size), None)
+        if wanted is None:
+            raise InputError(f"{name} has no size {size!r}; take {' or '.join(experiment.sizes)}")
         if figure is not None and figure.suffix != ".svg":
             raise InputError(f"--figure {figure}: figures are SVG; name a file that ends with .svg")
-        planned = experiment.runs(size)
+        patterns = tuple(word.strip() for word in models.split(";") if word.strip())
+        part = Part(patterns, numbers("--across", across), numbers("--rates", rates), seeds)
+        planned = part.of(experiment, experiment.runs(wanted))
         if dry_run:
             cost = estimate(planned)
             if as_json:

@@ -78,6 +78,18 @@ def read_size(
     return Size(layers, heads, width, key_width, value_width, None, state_bits, None, exact)
 
 
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of a list with commas, `20,50,100`; InputError for anything else."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        found = tuple(float(word) for word in words)
+    except ValueError as error:
+        raise InputError(f"{option} {text!r}: write numbers with commas between them, like 20,50,100") from error
+    if not all(map(math.isfinite, found)):
+        raise InputError(f"{option} {text!r}: every number must be finite")
+    return found
+
+
 def print_json(value: Any) -> None:
     """One JSON object on stdout; infinities become strings."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False))

@@ -76,9 +76,17 @@ def register(app: typer.Typer) -> None:
     def export(
         out: Annotated[Path, typer.Option("-o", "--out", help="A .csv file.")],
         experiment: Annotated[str | None, typer.Argument(help="Only this experiment.")] = None,
+        dots: Annotated[bool, typer.Option("--dots", help="One row a model and length instead, for charts.")] = False,
         store: Where = STORE,
     ) -> None:
-        """Write one CSV row a run, metrics as columns."""
+        """Write one CSV row a run, metrics as columns; or the trained models as the charts of an atlas read them."""
+        if dots:
+            from separatrix.learn.dots import trained_dots, write_dots
+
+            found = trained_dots(_open(store).finished(experiment))
+            write_dots(found, out)
+            lines([f"{len(found)} models in {out}"])
+            return
         count = _open(store).export(out, experiment)
         lines([f"{count} runs in {out}"])
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from separatrix.core.arch import FORMAT, Arch, decode
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 
-AnyArch = Arch | Recurrent | Positional
-KINDS: dict[object, type[AnyArch]] = {"transformer": Arch, "recurrent": Recurrent, "positional": Positional}
+AnyArch = Arch | Recurrent | Positional | Numeric
+KINDS: dict[object, type[AnyArch]] = {
+    "transformer": Arch,
+    "recurrent": Recurrent,
+    "positional": Positional,
+    "numeric": Numeric,
+}
 
 
 def read_config(config: object) -> AnyArch:

@@ -9,6 +9,7 @@ import numpy as np
 from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Linear, PointerSet, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric, numeric_shapes
 from separatrix.core.positional import Positional, positional_shapes
 from separatrix.core.recurrent import Recurrent, recurrent_shapes
 
@@ -21,6 +22,8 @@ def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
         return recurrent_shapes(arch)
     if isinstance(arch, Positional):
         return positional_shapes(arch)
+    if isinstance(arch, Numeric):
+        return numeric_shapes(arch)
     d, first = arch.width, arch.first
     shapes: dict[str, tuple[int, ...]] = {}
     match first:

@@ -12,7 +12,7 @@ from separatrix.learn.run import Run
 from separatrix.learn.store import Finished
 from separatrix.learn.sweep import Measure
 
-Size = Literal["quick", "paper"]
+Size = Literal["quick", "middle", "paper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Experiment:
 
     Attributes:
         name: what `separatrix learn` is given. title: what it asks, in a line. source: paper and figure.
-        runs: its runs at a size. measure: (run, trained model) -> metrics by name; a function of a module.
+        runs: its runs at one of its `sizes`: minutes, hours or days on two cores. measure: (run, trained model) ->
+            metrics by name; a function of a module.
         x: (name on the axis, value of a run), what the figure has across.
         y: the metric that the figure shows; `score` is the validation score.
         theirs: the paper's setting and numbers, for the docs.
@@ -42,6 +43,7 @@ class Experiment:
     y_title: str = "share of right answers"
     less: bool = False
     log: tuple[bool, bool] = (True, False)
+    sizes: tuple[Size, ...] = ("quick", "paper")
 
 
 registry: Registry[Experiment] = Registry("experiment")

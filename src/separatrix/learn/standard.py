@@ -11,6 +11,7 @@ from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Pointe
 from separatrix.core.config import AnyArch
 from separatrix.core.domain import PointerSets, RealAnswer
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Lstm
 from separatrix.core.shapes import tensor_shapes
@@ -113,7 +114,7 @@ def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32
 
     Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1. Recurrent models start from
     the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1. The
-    positions of a positional transformer are one-hot where its table is square.
+    positions of models on nodes are one-hot where its table is square.
     """
     tensors: dict[str, np.ndarray] = {}
     for name, shape in tensor_shapes(arch).items():
@@ -145,7 +146,7 @@ def require_fit(task: Task, n: int, arch: AnyArch) -> None:
     domain, outputs, first = task.domain(n), task.outputs(), arch.first
     if isinstance(first, Table):
         reads = first.vocabulary >= domain.vocabulary and domain.reals is None and domain.vocabulary > 0
-    elif isinstance(arch, Positional):
+    elif isinstance(arch, Positional | Numeric):
         words = (arch.nodes - arch.sinks, arch.reals)
         reads = domain.reals is not None and words == (domain.positions, domain.reals.dim) and domain.vocabulary <= 1
     elif isinstance(first, PointerSet):
@@ -153,7 +154,7 @@ def require_fit(task: Task, n: int, arch: AnyArch) -> None:
         reads = isinstance(alphabet, PointerSets) and first.pointers == alphabet.size
         reads = reads and domain.reals is not None and first.reals == domain.reals.dim
     else:
-        assert first is not None, "only positional transformers have no first map"
+        assert first is not None, "only models on nodes have no first map"
         reads = domain.reals is not None and first.reals == domain.reals.dim
     if not reads or (first is not None and first.positions and first.positions < domain.positions):
         raise InputError(f"the architecture's first map does not read {task.name} at n = {n}; see learn.one_layer")

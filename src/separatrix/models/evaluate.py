@@ -8,11 +8,13 @@ import numpy as np
 
 from separatrix.core.arch import Attention, HigherOrder, LayerNorm
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 from separatrix.models.embed import embed, rationals
 from separatrix.models.higher_order import attend
 from separatrix.models.model import Model
+from separatrix.models.numeric import evaluate_numeric
 from separatrix.models.positional import evaluate_positional
 from separatrix.models.recurrent import Runner
 
@@ -36,10 +38,13 @@ def evaluate(
     if isinstance(model.arch, Recurrent):
         runner = Runner(model)
         return runner.outputs(runner.start(len(tokens)), tokens, queries=queries)
-    if isinstance(model.arch, Positional):
+    if isinstance(model.arch, Positional | Numeric):
         if reals is None:
             raise InputError("this model reads real parts, and none were given")
-        outputs = evaluate_positional(model.arch, model.tensors, reals)
+        if isinstance(model.arch, Positional):
+            outputs = evaluate_positional(model.arch, model.tensors, reals)
+        else:
+            outputs = evaluate_numeric(model.arch, model.tensors, reals)
         return outputs if queries is None else outputs[:, list(queries)]
     x = embed(model.arch, model.tensors, np.asarray(tokens), reals)
     length = np.shape(tokens)[1]

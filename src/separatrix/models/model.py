@@ -21,6 +21,7 @@ from separatrix.core.files import (
     tensors_to_bytes,
     write_atomically,
 )
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import FixedPoint, Recurrent
 from separatrix.core.shapes import check_tensors
@@ -82,7 +83,7 @@ class Model:
                 parameters=sum(tensor.size for tensor in self.tensors.values()),
                 precision=precision,
             )
-        if isinstance(self.arch, Positional):
+        if isinstance(self.arch, Positional | Numeric):
             layers = self.arch.layers
             return Size(
                 layers=len(layers),
@@ -108,7 +109,7 @@ class Model:
         )
 
     def __str__(self) -> str:
-        if isinstance(self.arch, Positional):
+        if isinstance(self.arch, Positional | Numeric):
             return _describe_positional(self.arch)
         recurrent = isinstance(self.arch, Recurrent)
         lines = [f"{self.arch.kind}, width {self.arch.width}"]
@@ -122,8 +123,8 @@ class Model:
         return "\n".join(lines)
 
 
-def _describe_positional(arch: Positional) -> str:
-    lines = [f"positional transformer, {arch.nodes} nodes ({arch.sinks} of its own), width {arch.width}"]
+def _describe_positional(arch: Positional | Numeric) -> str:
+    lines = [f"{arch.kind} transformer, {arch.nodes} nodes ({arch.sinks} of its own), width {arch.width}"]
     for i, layer in enumerate(arch.layers):
         lines.append(f"  layer {i}: {layer.heads} head(s), hidden widths {', '.join(map(str, layer.hidden))}")
     return "\n".join(lines)

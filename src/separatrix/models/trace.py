@@ -8,6 +8,7 @@ import numpy as np
 
 from separatrix.core.arch import Attention, FeedForward, HigherOrder, LayerNorm
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent, state_width
 from separatrix.models.embed import embed
@@ -84,6 +85,8 @@ def trace(model: Model, tokens: np.ndarray, reals: np.ndarray | None = None) -> 
     if isinstance(arch, Positional):
         assert real is not None
         return _positional(model, arch, real, outputs)
+    if isinstance(arch, Numeric):
+        raise InputError("traces of numeric transformers are not drawn; trace a transformer or a positional one")
     x = embed(arch, model.tensors, batch, real)
     parts, steps, start = whole(arch.residual, arch.width, "stream"), [], _plain(x[0])
     for i, layer in enumerate(arch.layers):

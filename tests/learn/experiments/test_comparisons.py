@@ -20,7 +20,7 @@ NAMES = ("boolean-formula", "bounded-dyck", "equality", "k-hop", "recall", "word
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_are_distinct_and_read_their_task(name: str) -> None:
-    for size in ("quick", "paper"):
+    for size in registry.get(name).sizes:
         made = registry.get(name).runs(size)
         assert len({run.key for run in made}) == len(made) > 3
         assert made[-1] == Run.from_json(made[-1].label, made[-1].text)

@@ -26,7 +26,9 @@ def test_shapes_are_the_authors() -> None:
     assert (len(arch.layers), arch.nodes, arch.position_width, arch.width) == (4, 9, 9, 64)
     # 84,577 parameters of theirs: biases of queries, keys, values and outputs, which this one lacks, 4 * 200 of them
     assert sum(math.prod(s) for n, s in tensor_shapes(arch).items() if n != "positions") == 84577 - 4 * (36 + 64 + 64)
-    assert len(standard(8).layers) == 8 and standard(8).blank
+    # 150,273 of theirs, with biases of queries, keys, values and outputs; a head's keys are as wide as the stream there
+    found = sum(math.prod(s) for n, s in tensor_shapes(standard(8)).items() if n != "positions")
+    assert found == 150273 - 4 * (256 + 64 + 64)
     model = initialise(arch, np.random.default_rng(0))
     assert np.array_equal(model.tensors["positions"], np.eye(9))
 
@@ -56,7 +58,7 @@ def test_a_model_that_is_right_has_no_error() -> None:
 
 def test_every_run_can_be_trained_and_no_run_is_listed_twice() -> None:
     for name in TASKS:
-        for size, count in (("quick", 9), ("paper", 120)):
+        for size, count in (("quick", 15), ("paper", 180)):
             made = runs(name, size)
             assert len(made) == len({run.key for run in made}) == count
             assert made == [Run.from_json(run.label, run.text) for run in made]

@@ -12,16 +12,17 @@ from separatrix.learn.run import Run
 from separatrix.learn.standard import deep
 from separatrix.tasks.k_hop import KHop
 
-N = {"quick": 24, "paper": 100}
-HOPS = {"quick": (1, 2), "paper": (1, 2, 3, 4, 8, 16)}
-DEPTHS = {"quick": (1, 2, 3), "paper": (1, 2, 3, 4, 5, 6)}
-WIDTH, HEADS = {"quick": 32, "paper": 128}, 4
+N = {"quick": 24, "middle": 50, "paper": 100}
+HOPS = {"quick": (1, 2), "middle": (1, 2, 3, 4), "paper": (1, 2, 3, 4, 8, 16)}
+DEPTHS = {"quick": (1, 2, 3), "middle": (1, 2, 3, 4), "paper": (1, 2, 3, 4, 5, 6)}
+WIDTH, HEADS = {"quick": 32, "middle": 64, "paper": 128}, 4
 RECIPES = {
     "quick": Recipe(2000, batch=32, validation=256, target=0.999, hold=2),
+    "middle": Recipe(20000, batch=32, validation=512, check_every=250, target=0.999, hold=2),
     "paper": Recipe(100000, batch=32, validation=1024, check_every=500, target=0.999, hold=2),
 }
-RATES = {"quick": (3e-3,), "paper": (1e-3, 3e-4, 1e-4)}
-SEEDS = {"quick": 1, "paper": 3}
+RATES = {"quick": (3e-3,), "middle": (1e-3,), "paper": (1e-3, 3e-4, 1e-4)}
+SEEDS = {"quick": 1, "middle": 3, "paper": 3}
 
 
 def runs(size: Size) -> list[Run]:
@@ -46,5 +47,6 @@ registry.register("k-hop")(
         measure,
         ("hops, *k*", lambda run: dict(run.parameters)["k"]),
         theirs="N = 100, 4 symbols, k to 16, depth to 6, width 128 with 4 heads, 100,000 steps of 32",
+        sizes=("quick", "middle", "paper"),
     )
 )

@@ -1,8 +1,10 @@
 """Positional against standard attention: trained on numbers in [-2, 2], tested on numbers up to c times as large.
 
 Back de Luca et al. 2025, section 7: N = 8 numbers, log2 N + 1 layers of width 64 with 2 heads, 30,000 fixed samples,
-each from a random interval; for c > 1 tests whose interval lies in the training range are drawn again. Both models
-get one node of their own; the standard one has an additive skip around attention where the authors concatenate.
+each from a random interval; for c > 1 tests whose interval lies in the training range are drawn again. All models have
+one node of their own, the authors' block with its concatenating skip, and 64 numbers a query and key. `standard` reads
+positions with its input, `rotary` also turns queries and keys by their node (in the authors' code that baseline turns
+them by their head, which changes nothing), `hybrid` computes attention from stream and positions together.
 
 The tasks are positively homogeneous, f(c x) = c f(x), and so is a positional model without biases. `biases decayed`
 builds that in by weight decay of the biases alone: a prior, shown next to the plain recipe and not instead of it.
@@ -13,11 +15,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, Linear, Readout
 from separatrix.core.config import AnyArch
+from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
@@ -29,16 +32,19 @@ from separatrix.learn.scoring import cpu_threads, mean_loss
 from separatrix.models.model import Model
 from separatrix.tasks.maximum_subarray import MaximumSubarray
 from separatrix.tasks.prefix_extremes import PrefixMinima
+from separatrix.tasks.prefix_medians import PrefixMedians
 from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.sorting import Sorting
 
 N, WIDTH, HEADS = 8, 64, 2
+BASE = 10000.0  # of the rotation
 RANGE = 2.0  # of training
 SCALES = tuple(range(1, 11))
 TESTS = 1000
 TASKS: dict[str, Task] = {
     "sum": PrefixSums(low=-RANGE, high=RANGE),
     "min": PrefixMinima(RANGE),
+    "median": PrefixMedians(RANGE),
     "sort": Sorting(RANGE),
     "maximum-subarray": MaximumSubarray(RANGE),
 }
@@ -59,10 +65,10 @@ def positional(n: int) -> Positional:
     return Positional(nodes, 1, 1, WIDTH, nodes, (layer,) * depth(n), 1)
 
 
-def standard(n: int) -> Arch:
-    """The same shape with attention computed from the stream, positions added to the input, and a blank token."""
-    attention = Attention(HEADS, WIDTH, WIDTH // HEADS, scale=1.0 / math.sqrt(WIDTH), residual=True)
-    return Arch(WIDTH, Linear(1, n), (attention, FeedForward(WIDTH)) * depth(n), Readout(1, "reals"), blank=True)
+def standard(n: int, reads: Literal["stream", "both"] = "stream", base: float = 0.0) -> Numeric:
+    """The same shape with attention computed from the stream, and positions beside the input (`hybrid`: see reads)."""
+    block = NumericLayer(HEADS, WIDTH, WIDTH // HEADS, (WIDTH,), reads, base, scale=1.0 / math.sqrt(WIDTH))
+    return Numeric(n + 1, 1, 1, WIDTH, n + 1, reads == "stream", (block,) * depth(n), 1)
 
 
 def depth(n: int) -> int:
@@ -75,13 +81,15 @@ def depth(n: int) -> int:
 
 
 def runs(name: str, size: Size) -> list[Run]:
-    """Both models, plain and with decayed biases; `quick` leaves out the standard model with decayed biases."""
+    """Every model; the first two also with decayed biases, of which `quick` leaves out the standard one."""
     plain = RECIPES[size]
     decayed = dataclasses.replace(plain, bias_decay=1.0)
     models: list[tuple[str, AnyArch, Recipe]] = [
         ("positional", positional(N), plain),
         ("positional, biases decayed", positional(N), decayed),
         ("standard", standard(N), plain),
+        ("rotary", standard(N, base=BASE), plain),
+        ("hybrid", standard(N, "both"), plain),
     ]
     if size == "paper":
         models.append(("standard, biases decayed", standard(N), decayed))

@@ -6,16 +6,18 @@ import numpy as np
 import torch
 
 from separatrix.core.errors import InputError
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 from separatrix.models.model import Model
+from separatrix.models.nets.numeric import NumericTransformer
 from separatrix.models.nets.positional import PositionalTransformer
 from separatrix.models.nets.recurrent import RecurrentNet
 from separatrix.models.nets.transformer import Transformer
 
-__all__ = ["Net", "PositionalTransformer", "RecurrentNet", "Transformer", "load", "to_model"]
+__all__ = ["Net", "NumericTransformer", "PositionalTransformer", "RecurrentNet", "Transformer", "load", "to_model"]
 
-Net = Transformer | RecurrentNet | PositionalTransformer
+Net = Transformer | RecurrentNet | PositionalTransformer | NumericTransformer
 
 
 def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Net:
@@ -43,6 +45,8 @@ def load(model: Model, dtype: torch.dtype | None = None, device: str | torch.dev
         return RecurrentNet(model.arch, tensors)
     if isinstance(model.arch, Positional):
         return PositionalTransformer(model.arch, tensors)
+    if isinstance(model.arch, Numeric):
+        return NumericTransformer(model.arch, tensors)
     return Transformer(model.arch, tensors)
 
 

@@ -27,7 +27,7 @@ def gradient(search: Search) -> str | None:
     except ImportError:
         return "gradient search needs torch"
     net = nets.load(search.model, torch.float64)
-    if isinstance(net, nets.PositionalTransformer):
+    if isinstance(net, nets.PositionalTransformer | nets.NumericTransformer):
         return "gradient search is for token tables"
     table = torch.from_numpy(search.model.tensors["embed.token"].astype(np.float64))
     while True:

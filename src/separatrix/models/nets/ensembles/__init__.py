@@ -1,7 +1,7 @@
 """K models of one architecture as one computation: every stored tensor has a leading member axis.
 
-The counterparts of `models.evaluate`, `models.recurrent` and `models.positional`, which stay the reference. Member k of
-the result depends on member k of the tensors and of the inputs, and on nothing else.
+The counterparts of `models.evaluate`, `models.recurrent`, `models.positional` and `models.numeric`, which stay the
+reference. Member k of the result depends on member k of the tensors and of the inputs, and on nothing else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from separatrix.core.arch import Arch
 from separatrix.core.config import AnyArch
+from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
+from separatrix.models.nets.ensembles.numeric import numeric_outputs
 from separatrix.models.nets.ensembles.positional import positional_outputs
 from separatrix.models.nets.ensembles.recurrent import recurrent_outputs
 from separatrix.models.nets.ensembles.transformer import transformer_outputs
@@ -47,3 +49,5 @@ def outputs(
             return recurrent_outputs(arch, tensors, tokens, queries)
         case Positional():
             return positional_outputs(arch, tensors, reals, queries)
+        case Numeric():
+            return numeric_outputs(arch, tensors, reals, queries)

@@ -1,0 +1,105 @@
+"""Attention that reads numbers: what rotations change, what positions add, and who refuses such models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.config import read_config
+from separatrix.core.errors import InputError
+from separatrix.core.guarantee import PROVED
+from separatrix.core.numeric import Numeric, NumericLayer
+from separatrix.core.positional import Positional, PositionalLayer
+from separatrix.core.shapes import tensor_shapes
+from separatrix.kernel import judge
+from separatrix.models import nets
+from separatrix.models.evaluate import evaluate
+from separatrix.models.model import Model
+from separatrix.models.numeric import turned
+from separatrix.models.trace import trace
+from separatrix.tasks import make_task
+
+N = 5
+TOKENS = np.zeros((3, N), dtype=np.int64)
+
+
+def drawn(arch: Numeric | Positional, seed: int = 0) -> Model:
+    rng = np.random.default_rng(seed)
+    return Model(arch, {name: rng.normal(size=shape) for name, shape in tensor_shapes(arch).items()})
+
+
+def plain(base: float = 0.0, placed: bool = False, reads: str = "stream") -> Numeric:
+    layer = NumericLayer(2, 4, 3, (7,), reads, base)  # pyright: ignore[reportArgumentType]
+    return Numeric(N, 0, 1, 6, N, placed, (layer, layer), 1)
+
+
+def test_a_rotation_keeps_relative_positions_and_nothing_else() -> None:
+    """<R_i q, R_j k> depends on j - i alone; a single pair turns by one radian a node."""
+    rng = np.random.default_rng(1)
+    q, k = rng.normal(size=6), rng.normal(size=6)
+    rows = np.repeat(q[None], 9, axis=0), np.repeat(k[None], 9, axis=0)
+    scores = turned(rows[0], 10000.0) @ turned(rows[1], 10000.0).T
+    for shift in range(-4, 5):
+        assert np.ptp(np.diagonal(scores, shift)) < 1e-12
+    assert np.ptp(scores) > 0.1
+    assert np.allclose(turned(np.array([[1.0, 0.0]] * 3), 10.0), [[np.cos(i), np.sin(i)] for i in range(3)])
+
+
+def test_without_positions_only_a_rotation_tells_nodes_apart() -> None:
+    """Permuting the nodes permutes the answers of a standard transformer; not of a rotary one (as it should be)."""
+    x, order = np.random.default_rng(2).normal(size=(3, N, 1)), [3, 0, 4, 1, 2]
+    for base, same in ((0.0, True), (10000.0, False)):
+        model = drawn(plain(base))
+        found, other = (evaluate(model, TOKENS, reals) for reals in (x, x[:, order]))
+        assert np.allclose(found[:, order], other, rtol=1e-9) == same
+    for arch in (plain(placed=True), plain(reads="both")):
+        found, other = (evaluate(drawn(arch), TOKENS, reals) for reals in (x, x[:, order]))
+        assert not np.allclose(found[:, order], other)
+
+
+def test_a_stream_that_plays_no_part_in_the_scores_leaves_positional_attention() -> None:
+    """Queries and keys of `both` whose rows for the stream are 0 are those of a positional transformer."""
+    mixed = drawn(plain(reads="both"))
+    tensors, own = dict(mixed.tensors), PositionalLayer(2, 4, 3, (7,))
+    for name in [name for name in tensors if name.endswith((".query", ".key"))]:
+        tensors[name] = np.concatenate([np.zeros((2, 6, 4)), tensors[name][:, 6:]], axis=1)
+    shorter = {n: t[:, 6:] if n.endswith((".query", ".key")) else t for n, t in tensors.items()}
+    positional = Model(Positional(N, 0, 1, 6, N, (own, own), 1), shorter)
+    x = np.random.default_rng(3).normal(size=(3, N, 1))
+    found = evaluate(Model(mixed.arch, tensors), TOKENS, x)
+    assert found.std() > 0.1 and np.allclose(found, evaluate(positional, TOKENS, x), rtol=1e-12)
+
+
+def test_torch_equals_the_reference_and_gives_the_model_back() -> None:
+    model = drawn(plain(10000.0, placed=True))
+    net, x = nets.load(model), np.random.default_rng(4).normal(size=(3, N, 1))
+    found = net(torch.from_numpy(TOKENS), torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(found, evaluate(model, TOKENS, x), rtol=1e-11)
+    back = nets.to_model(net)
+    assert back.arch == model.arch and all(np.array_equal(back.tensors[n], t) for n, t in model.tensors.items())
+    assert read_config(model.arch.to_config()) == model.arch and "numeric" in str(model)
+
+
+@pytest.mark.parametrize("kind", ["positional", "positional-counterexample", "separable"])
+def test_the_kernel_knows_no_such_model(kind: str) -> None:
+    task, model = make_task("prefix-sums", {}), drawn(plain())
+    wrong = kind.endswith("counterexample")
+    claim = Claim(task.name, task.parameters(), N, "incorrect" if wrong else "correct", "real")
+    evidence = {"reals": ["0x0p+0"] * N, "query": 0} if wrong else {}
+    given = Certificate(kind, claim, PROVED, task.source_sha256(), evidence, {}, model.reference())
+    told = judge(given, model.arch, model.tensors)
+    assert not told.accepted and "transformers" in told.sentence
+
+
+def test_what_cannot_be_is_refused() -> None:
+    for layer in (
+        NumericLayer(1, 3, 1, (2,), base=10.0),
+        NumericLayer(0, 2, 1, (2,)),
+        NumericLayer(1, 2, 1, (2,), base=-1),
+    ):
+        with pytest.raises(InputError):
+            Numeric(2, 0, 1, 2, 2, True, (layer,), 1).check()
+    with pytest.raises(InputError, match="not drawn"):
+        trace(drawn(plain()), TOKENS[0], np.zeros((N, 1)))
