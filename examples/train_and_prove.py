@@ -68,16 +68,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def sentence(task: IndexLookup, n: int, trained: Trained, share: float, outcome: Outcome, seconds: float) -> str:
-    """The result in one line; a counterexample comes with the model's answer and the right one."""
-    measured = f"accuracy {share:.5f} on {RANDOM_INPUTS:,} random inputs"
+    """The result; a counterexample, token by token, comes with the model's answer and the right one."""
+    right = round(share * RANDOM_INPUTS)
+    accuracy = f"accuracy {share:.3f}" if right in (0, RANDOM_INPUTS) else f"accuracy {share:.5f}"
+    measured = f"({right:,} of {RANDOM_INPUTS:,} random inputs are answered right)"
     if outcome.verdict == "proved":
-        return f"{measured}, proved right on all {n} * {task.symbols}^{n} inputs in {seconds:.1f} s"
+        return f"{accuracy}, proved right on all {n} * {task.symbols}^{n} inputs in {seconds:.1f} s {measured}"
     if outcome.counterexample is None:
-        return f"{measured}, not decided: {outcome.sentence}"
+        return f"{accuracy}, not decided: {outcome.sentence} {measured}"
     tokens, query = outcome.counterexample
     said = int(evaluate(trained.model, tokens[None], queries=[query]).argmax())
-    right = int(task.answer(tokens[None])[0, 0])
-    return f"{measured}, refuted by this input: {task.show(tokens)} (the model answers {said}, right is {right})"
+    label = int(task.answer(tokens[None])[0, 0])
+    shown = f"{task.show(tokens)}\nthe model answers {said}, right is {label} {measured}"
+    return f"{accuracy}, refuted by this input: {shown}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.reference import precision
 from separatrix.core.arch import Arch, Attention, Readout, Table
 from separatrix.kernel import balls, row
-from separatrix.kernel.balls import Ball, exp, gamma, growth, sum_high, sum_low, times_low, up
+from separatrix.kernel.balls import Ball, exp, gamma, growth, least_product_low, sum_high, sum_low, times_low, up
 from separatrix.kernel.layer import scores
 
 NASTY = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, 1e-300, -1e-200, 1e-16, 1.0, -1.0, 1 + 2**-52, 1 - 2**-53, 1 / 3]
@@ -220,6 +220,19 @@ def test_times_low_for_all_signs() -> None:
 def test_times_low_proves_nothing_from_nan_or_infinity() -> None:
     for low, high, factor in ((np.nan, 1, 1), (0, np.inf, -1), (0, 1, np.nan), (0.0, np.inf, -np.inf)):
         assert not float(times_low(np.array(low, float), np.array(high, float), np.array(factor, float))) > -1e300
+
+
+@np.errstate(all="ignore")
+def test_the_least_product_is_the_least_of_the_products() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        ends = np.sort(np.abs(rng.choice([*NASTY, *rng.normal(size=9)], (2, 6))), axis=0)
+        factor = rng.choice([*NASTY, *rng.normal(size=9)], (6, 5, 3))
+        every = times_low(ends[0][:, None, None], ends[1][:, None, None], factor)
+        np.testing.assert_array_equal(least_product_low(*ends, factor), every.min(axis=0))
+    for low, high, number in ((np.nan, 1.0, 1.0), (0.0, np.inf, -1.0), (0.0, 1.0, np.nan), (0.0, np.inf, -np.inf)):
+        factor = np.array([[1.0], [number]])
+        assert not least_product_low(np.array([1.0, low]), np.array([1.0, high]), factor)[0] > -1e300
 
 
 def exp_points() -> np.ndarray:

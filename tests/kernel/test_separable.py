@@ -20,7 +20,8 @@ from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import judge
-from separatrix.kernel.layer import Layer
+from separatrix.kernel import layer as layers
+from separatrix.kernel.layer import Layer, Tables
 from separatrix.kernel.separable import check
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
@@ -53,6 +54,23 @@ def test_random_heads_agree_with_enumeration(part: int) -> None:
     for family in ("lookup", "match", "match-distinct", "count"):
         total = seen[family, True] + seen[family, False]
         assert total >= 100 and min(seen[family, True], seen[family, False]) >= 0.2 * total, dict(seen)
+
+
+def test_margins_of_all_positions_are_those_of_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    arch = head(7, 6, 3, 4)
+    layer = Layer.of(arch, random_tensors(arch, rng), 6)
+    labels, symbols, places = np.array([0, 2]), np.array([0, 3]), np.array([1, 4, 5])
+    found = []
+    for few in (2**22, 0):
+        monkeypatch.setattr(layers, "FEW", few)
+        tables = Tables.of(layer, np.array([0, 1, 4, 5]))
+        margin = tables.margins("key", labels, layer.bias)
+        found.append([tables.lows_there("key", margin, labels, symbols, places) for _ in range(2)])
+        assert bool(tables.there_memo) == bool(few)
+    np.testing.assert_array_equal(found[0], found[1])
+    one = (margin + tables.position_logits[[4]].pairs(labels)).low  # as it is defined
+    np.testing.assert_array_equal(found[0][1][..., 1], one[:, :, symbols].transpose(2, 0, 1))
 
 
 def test_ties_of_small_integers_are_rejected() -> None:

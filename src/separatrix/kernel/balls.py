@@ -121,6 +121,18 @@ def times_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarr
     return np.nextafter(product - TINY, -np.inf)
 
 
+def least_product_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """The least of `times_low` over the first axis of factor (S, ...), for low and high (S,); NaN where one is NaN.
+
+    Rounding is monotone, so that the least product is rounded instead of every one.
+    """
+    least, product = np.full(factor.shape[1:], np.inf), np.empty(factor.shape[1:])
+    for one_low, one_high, part in zip(low, high, factor, strict=True):
+        for end in (one_low, one_high):
+            np.minimum(least, np.multiply(part, end, out=product), out=least)
+    return np.nextafter(least - TINY, -np.inf)
+
+
 def exp(x: Ball) -> Ball:
     """e^x. Below -690 the ball is [0, 2^-990]; above 700, or where the radius exceeds 1, it is infinite."""
     fine = (x.mid <= 700.0) & (x.rad <= 1.0)

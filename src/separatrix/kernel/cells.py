@@ -12,7 +12,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup
 from separatrix.core.errors import RejectedError
-from separatrix.kernel.balls import Ball, sum_high, sum_low, times_low
+from separatrix.kernel.balls import Ball, least_product_low, sum_high, sum_low, times_low
 from separatrix.kernel.constraints import Tied
 from separatrix.kernel.layer import Layer, Tables
 from separatrix.kernel.loss import Loss
@@ -20,6 +20,7 @@ from separatrix.kernel.rounding import SAFE, Rounding
 from separatrix.kernel.row import Row
 
 Zones = list[tuple[np.ndarray, np.ndarray]]  # (numbers of the symbols allowed, positions)
+NUMBERS = 2**18  # in the largest array of some positions
 
 
 def margins_low(
@@ -93,15 +94,17 @@ def _zone(
         key = (*name, e_low.tobytes(), e_high.tobytes(), symbols.tobytes())
         if key not in tables.memo:
             tables.memo.clear()
-            tables.memo[key] = times_low(e_low, e_high, margin.low[:, :, symbols]).min(axis=2)
+            lows = tables.lows((*name, symbols.tobytes()), margin, symbols)
+            tables.memo[key] = least_product_low(e_low, e_high, lows)
         total = times_low(sum_low(place_low), sum_high(place_high), tables.memo[key])
     else:
-        terms = np.empty((len(free), *margin.mid.shape[:2]))
-        for i, j in enumerate(free):
-            there = margin + tables.position_logits[[j]].pairs(labels)
-            least = times_low(e_low, e_high, there.low[:, :, symbols]).min(axis=2)
-            terms[i] = times_low(place_low[i], place_high[i], least)
-        total = sum_low(terms)
+        terms = np.empty((*margin.mid.shape[:2], len(free)))
+        step = max(1, NUMBERS // margin.mid.size)
+        for some in (slice(i, i + step) for i in range(0, len(free), step)):
+            there = tables.lows_there((*name, symbols.tobytes()), margin, labels, symbols, free[some])
+            least = least_product_low(e_low, e_high, there)
+            terms[..., some] = times_low(place_low[some], place_high[some], least)
+        total = sum_low(terms, axis=2)
     if loss is None:
         return total
     worst = sum_high(loss.place[free]) * loss.ceiling[:, :, symbols].max(axis=2)

@@ -16,6 +16,7 @@ from separatrix.core.arch import Arch, Attention, Table
 from separatrix.core.errors import UnknownError
 from separatrix.kernel.balls import Ball, gamma, up
 
+FEW = 2**22  # numbers that are kept of all positions together
 NARROW = 64  # up to this many columns the error of a score is summed by columns, beyond it by norms
 
 
@@ -113,6 +114,8 @@ class Tables:
     position_free: bool
     memo: dict[object, Any] = field(default_factory=dict)  # the last least margins: most rows share them
     margin_memo: dict[object, Ball] = field(default_factory=dict)
+    low_memo: dict[object, np.ndarray] = field(default_factory=dict)
+    there_memo: dict[object, np.ndarray] = field(default_factory=dict)
     shrunk_memo: dict[object, Ball] = field(default_factory=dict)
     loss_memo: dict[object, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # see `Loss`
 
@@ -128,6 +131,29 @@ class Tables:
             self.margin_memo.clear()
             self.margin_memo[key] = (self.symbol_logits + const).pairs(labels)
         return self.margin_memo[key]
+
+    def lows(self, key: object, margin: Ball, symbols: np.ndarray) -> np.ndarray:
+        """(symbols, A, k) floats below the margins of these symbols; `key` names both."""
+        if key not in self.low_memo:
+            self.low_memo.clear()
+            self.low_memo[key] = np.ascontiguousarray(margin.low[:, :, symbols].transpose(2, 0, 1))
+        return self.low_memo[key]
+
+    def lows_there(
+        self, key: object, margin: Ball, labels: np.ndarray, symbols: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
+        """(symbols, A, k, positions) floats below the margins with what a position adds; all are kept where few."""
+        few = margin.mid[..., 0].size * len(symbols) * len(self.position_logits.mid) <= FEW
+        if few and key in self.there_memo:
+            return self.there_memo[key][..., positions]
+        here = margin[:, :, symbols]
+        here = Ball(here.mid.transpose(2, 0, 1)[..., None], here.rad.transpose(2, 0, 1)[..., None])
+        low = (here + self.position_logits[slice(None) if few else positions].pairs(labels)).low
+        if not few:
+            return low
+        self.there_memo.clear()
+        self.there_memo[key] = low
+        return low[..., positions]
 
     def shrunk(self, key: object, margin: Ball, loss: np.ndarray) -> Ball:
         """The margins less what floating point may take; `key` names both."""
