@@ -15,6 +15,7 @@ import numpy as np
 from separatrix.core.closed_form import ClosedForm
 from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence, TupleGroup
 from separatrix.core.errors import InputError
+from separatrix.core.gates import Gates
 from separatrix.core.reading import Reading
 
 
@@ -72,6 +73,10 @@ class Task(ABC):
 
     def reading(self, n: int, query: int) -> Reading | None:
         """An automaton that reads every position once, in any order, and ends with the answer at `query`; or None."""
+        return None
+
+    def circuit(self, n: int) -> Gates | None:
+        """For tasks that are defined by a circuit over the symbols: `answer` evaluates it, 1 or 0; else None."""
         return None
 
     def factors(self) -> dict[str, tuple[Task, ...]]:

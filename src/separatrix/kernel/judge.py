@@ -24,6 +24,7 @@ from separatrix.core.shapes import check_tensors
 from separatrix.kernel import (
     arb,
     automaton,
+    birthday,
     bits,
     boxes,
     communication,
@@ -31,6 +32,7 @@ from separatrix.kernel import (
     coordinates,
     decoding,
     exhaustive,
+    gadget,
     heads,
     pointer_counterexample,
     pointer_rows,
@@ -51,6 +53,7 @@ from separatrix.tasks import make_task
 
 TRUSTED = ("kernel", "core", "the task's file")
 WITH_ARB = (*TRUSTED, arb.NAME)
+SAMPLED = (*TRUSTED, "that the answer joins its blocks beyond the sample")
 SOLVED = (*TRUSTED, "separatrix.depth (the compiled circuit)", "the solver that the evidence names")
 
 
@@ -100,6 +103,9 @@ KINDS: dict[str, Kind] = {
     "boxes": Kind("needs", boxes.check),
     "decoding": Kind("needs", decoding.check, delta=decoding.delta_of),
     "reading": Kind("needs", reading.check),
+    "gadget": Kind("needs", gadget.check),
+    "gadget-sampled": Kind("needs", gadget.check_sampled, worth=CHECKED, trusted=SAMPLED),
+    "birthday": Kind("needs", birthday.check, delta=decoding.delta_of),
     "bits-exhaustive": Kind("correct", bits.check_exhaustive, bits=True),
     "bits-counterexample": Kind("incorrect", bits.check_counterexample, bits=True),
     "bits-solver": Kind("correct", bits.check_solver, bits=True, worth=CHECKED, trusted=SOLVED),

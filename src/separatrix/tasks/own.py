@@ -2,7 +2,8 @@
 
 A function takes an integer array (batch, n) of symbols 0 .. alphabet-1 and returns (batch,) integers, the answer after
 the last symbol. It is tried on one row and on several: one that is not vectorised is called row by row. Its task is
-named own-NAME; a certificate about it names the file's hash, and is checked with the file loaded again.
+named own-NAME; a certificate about it names the file's hash, and is checked with the file loaded again. The same
+function read as a circuit, where it can be (see `traced`), is the task circuit-NAME, whose answer evaluates the gates.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ import numpy as np
 
 from separatrix.core.domain import Labels, Sequence
 from separatrix.core.errors import InputError
+from separatrix.core.gates import Gates
 from separatrix.core.task import Task
 from separatrix.tasks import registry
+from separatrix.tasks.traced import traced
 
 TRIED = 4  # rows that are compared between calls
 MOST_LABEL = 2**31 - 1
+COMPARED = 500  # words on which a circuit is compared with its function
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,31 @@ class OwnTask(Task):
         return " ".join(map(str, tokens))
 
 
+@dataclass(frozen=True)
+class CircuitTask(OwnTask):
+    """Base of the tasks that are circuits, traced from functions of a file: one bit a word."""
+
+    circuits: ClassVar[dict[tuple[int, int], Gates]]
+
+    def circuit(self, n: int) -> Gates:
+        """The gates; InputError where the function cannot be traced, or its values on some words are others."""
+        if (self.alphabet, n) not in self.circuits:
+            self.domain(n)
+            gates = traced(type(self).function, self.alphabet, n)
+            words = np.random.default_rng(0).integers(0, self.alphabet, (COMPARED, n))
+            if not np.array_equal(gates.run(words), OwnTask.answer(self, words)[:, 0]):
+                raise InputError(f"{self.name}: the circuit and the function differ; use it without --circuit")
+            self.circuits[self.alphabet, n] = gates
+        return self.circuits[self.alphabet, n]
+
+    def outputs(self) -> Labels:
+        return Labels(2)
+
+    def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
+        """What the gates say."""
+        return self.circuit(tokens.shape[1]).run(tokens).astype(np.int64)[:, None]
+
+
 def _short(value: object) -> str:
     text = str(value).replace("\n", " ")
     return text if len(text) <= 80 else text[:77] + "..."
@@ -159,11 +188,14 @@ def load(path: Path) -> list[str]:
         gloss = (inspect.getdoc(value) or "a function of the user's").partition("\n")[0]
         members = {"function": staticmethod(value), "file": where, "sha256": digest, "looped": {}, "name": own}
         registry.register(own)(type(name, (OwnTask,), members | {"gloss": gloss, "__doc__": gloss}))
+        own = "circuit-" + own.removeprefix("own-")
+        members |= {"looped": {}, "circuits": {}, "name": own}
+        registry.register(own)(type(name, (CircuitTask,), members | {"gloss": f"{gloss} (circuit)", "__doc__": gloss}))
     return names
 
 
-def own_task(spec: str, alphabet: int | None) -> Task:
-    """The task of `FILE:NAME`; InputError where there is no such function, or no alphabet."""
+def own_task(spec: str, alphabet: int | None, circuit: bool = False) -> Task:
+    """The task of `FILE:NAME`, or its circuit; InputError where there is no such function, or no alphabet."""
     file, sign, name = spec.rpartition(":")
     if not sign or not file or not name.isidentifier():
         raise InputError(f"--load {spec!r}: write FILE:NAME, the function's name after a colon")
@@ -173,4 +205,5 @@ def own_task(spec: str, alphabet: int | None) -> Task:
     if own not in names:
         known = ", ".join(n.removeprefix("own-").replace("-", "_") for n in names) or "none"
         raise InputError(f"--load {spec!r}: the file defines no function {name}; it has {known}")
+    own = "circuit-" + own.removeprefix("own-") if circuit else own
     return registry.get(own)(alphabet)  # pyright: ignore[reportCallIssue]

@@ -8,6 +8,7 @@ little says nothing about the task.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from separatrix.kernel.decoding import entropy, upper
 DELTA = 1e-9
 SAMPLES = 100_000
 MOST_SYMBOLS = 2**26  # given to the task in one round of a search
+SECONDS = 20.0  # what a search may take, by the time that a few answers take
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,14 @@ def search(
     used = np.array([j for j in range(cut) if len(alphabets[j]) > 1], dtype=np.int64)
     queries = [q for q in task.queries(n) if q >= cut]
     need(bool(len(used) and queries), "no position of Alice's varies, or nothing is scored after the cut")
-    pool = _pool(alphabets[cut:], rng, max(8, MOST_SYMBOLS // (64 * domain.positions)))
+    affordable = answers_in(task, n, SECONDS / 2)
+    pool = _pool(alphabets[cut:], rng, max(8, min(affordable, 16 * MOST_SYMBOLS // domain.positions) // 48))
     filler = np.array([a[0] for a in alphabets])
     low = np.array([a[0] for a in alphabets])
     high = np.array([a[-1] for a in alphabets])
     best: dict[int, tuple[float, Guess]] = {}
-    trials = int(min(256, max(48, MOST_SYMBOLS // (len(pool) * domain.positions))))
+    trials = int(min(256, max(48, min(affordable, MOST_SYMBOLS // domain.positions) // len(pool))))
+    rounds = max(1, min(rounds, affordable // (len(pool) * trials)))
     for turn in range(rounds):
         scores = _scores(task, n, filler, used, low, high, pool, cut, trials, rng)
         for k, position in enumerate(used.tolist()):
@@ -121,15 +125,22 @@ def search(
                 pair = rng.choice(alphabets[position], 2, replace=False)
                 low[position], high[position] = pair
     chosen = sorted(best.values(), key=lambda pair: pair[0])
-    kept = max(range(len(chosen) + 1), key=lambda d: _worth([error for error, _ in chosen[:d]]))
+    kept = max(range(len(chosen) + 1), key=lambda d: worth([error for error, _ in chosen[:d]]))
     guesses = [guess for _, guess in chosen[:kept]]
     need(bool(guesses), "no bit of the words that were tried can be guessed; that says nothing about the task")
-    tried = 4000
-    wrong = round(_error(task, n, filler, guesses, rng, tried) * tried)
-    return filler, guesses, upper(wrong, tried, 1e-4) if wrong else 0.0
+    return filler, guesses, expected(task, n, filler, guesses, rng, affordable)
 
 
-def _worth(errors: list[float]) -> float:
+def answers_in(task: Task, n: int, seconds: float) -> int:
+    """About how many inputs the task answers in so many seconds, at least 2^12."""
+    tokens, _ = task.sample(n, 64, child(0, "speed"))
+    start = time.process_time()
+    task.answer(tokens)
+    return int(min(2**24, max(2**12, 64 * seconds / max(1e-6, time.process_time() - start))))
+
+
+def worth(errors: list[float]) -> float:
+    """Bits of a code with guesses of these errors, somewhat less than they say."""
     mean = sum(errors) / len(errors) if errors else 0.5
     return len(errors) * (1 - entropy(min(mean + 0.02, 0.5)))
 
@@ -191,6 +202,15 @@ def _scores(
     return best
 
 
+def expected(
+    task: Task, n: int, base: np.ndarray, guesses: list[Guess], rng: np.random.Generator, affordable: int = 4000
+) -> float:
+    """A limit of the share of wrong guesses that a fresh sample will show."""
+    tried = min(4000, affordable)
+    wrong = round(_error(task, n, base, guesses, rng, tried) * tried)
+    return upper(wrong, tried, 1e-4) if wrong else 0.0
+
+
 def _error(task: Task, n: int, base: np.ndarray, guesses: list[Guess], rng: np.random.Generator, size: int) -> float:
     """The share of wrong guesses of a code, on words of its own."""
     d = len(guesses)
@@ -201,7 +221,8 @@ def _error(task: Task, n: int, base: np.ndarray, guesses: list[Guess], rng: np.r
     for row, k in enumerate(asked.tolist()):
         for place, symbol in guesses[k].changes:
             tokens[row, place] = symbol
-    column = [task.queries(n).index(guesses[k].query) for k in asked.tolist()]
+    place = {query: column for column, query in enumerate(task.queries(n))}
+    column = [place[guesses[k].query] for k in asked.tolist()]
     answers = task.answer(tokens)[np.arange(size), column]
     values = np.array([g.value for g in guesses])[asked]
     return float(np.mean((answers == values) != bits[np.arange(size), asked]))
