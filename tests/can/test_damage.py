@@ -30,6 +30,8 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "index-lookup-random": ({"symbols": 3}, 4),
     "index-lookup-store": ({"symbols": 3}, 4),
     "match2-circle": ({"modulus": 5}, 4),
+    "match3-bigram-two-layer": ({"modulus": 3}, 4),
+    "match3-local-one-layer": ({"modulus": 3}, 4),
     "match3-third-order": ({"modulus": 5}, 4),
     "nearest-neighbour-recency": ({"dim": 2, "joined": True}, 3),
     "regular-elman": ({"transitions": "1 2, 1 1, 0 2", "accepting": "0 2"}, 7),

@@ -14,6 +14,8 @@ from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.flags import AllDown
 from separatrix.tasks.k_hop import KHop
+from separatrix.tasks.match3_bigram import Match3Bigram
+from separatrix.tasks.match3_local import Match3Local
 from tasks.cover import assert_cells_cover, members, words
 
 CASES: list[tuple[Task, int]] = [
@@ -23,6 +25,8 @@ CASES: list[tuple[Task, int]] = [
         for types, depth, n in ((1, 1, 6), (1, 2, 8), (2, 2, 6), (1, 3, 8), (2, 3, 4), (3, 2, 4))
     ),
     *((KHop(k, s), n) for k, s, n in ((1, 2, 1), (1, 3, 4), (2, 2, 6), (4, 3, 5), (8, 2, 7))),
+    *((Match3Bigram(m), n) for m, n in ((2, 1), (3, 2), (3, 5), (5, 4))),
+    *((Match3Local(m, k), n) for m, k, n in ((2, 1, 1), (3, 1, 4), (3, 2, 5), (4, 2, 4))),
 ]
 
 

@@ -68,6 +68,15 @@ TASKS = {
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
     ),
+    "match3-bigram": TaskWords(
+        "Match3, neighbours", PAIRS, "some *x*_{i} + *x*_{j} + *x*_{j+1} ≡ 0 modulo 17", {"modulus": 17}
+    ),
+    "match3-local": TaskWords(
+        "Match3, nearby",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 17, *j* and *k* next to *i*",
+        {"modulus": 17},
+    ),
     "equality": TaskWords("Equality", PAIRS, "first half = second half, bits", {"symbols": 2}),
     "disjointness": TaskWords("Disjointness", PAIRS, "do the two halves, as sets, meet?", {}),
     "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
