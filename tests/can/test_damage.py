@@ -36,6 +36,8 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "index-lookup-store": ({"symbols": 3}, 4),
     "k-hop-doubling": ({"k": 3, "symbols": 2}, 7),
     "match2-circle": ({"modulus": 5}, 4),
+    "match3-bigram-two-layer": ({"modulus": 3}, 4),
+    "match3-local-one-layer": ({"modulus": 3}, 4),
     "match3-third-order": ({"modulus": 5}, 4),
     "maximum-subarray-program": ({}, 4),
     "multi-query-recall-two-layer": ({"keys": 3, "labels": 2}, 2),

@@ -15,6 +15,8 @@ from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.flags import AllDown
 from separatrix.tasks.k_hop import KHop
+from separatrix.tasks.match3_bigram import Match3Bigram
+from separatrix.tasks.match3_local import Match3Local
 from separatrix.tasks.multi_query_recall import MultiQueryRecall
 from separatrix.tasks.nearest_neighbour import NearestNeighbour
 from tasks.cover import assert_cells_cover, members, words
@@ -42,6 +44,8 @@ CASES: list[tuple[Task, int]] = [
             (13, 2, 6),
         )
     ),
+    *((Match3Bigram(m), n) for m, n in ((2, 1), (3, 2), (3, 5), (5, 4))),
+    *((Match3Local(m, k), n) for m, k, n in ((2, 1, 1), (3, 1, 4), (3, 2, 5), (4, 2, 4))),
 ]
 
 

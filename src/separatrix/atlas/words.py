@@ -90,6 +90,15 @@ TASKS = {
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
     ),
+    "match3-bigram": TaskWords(
+        "Match3, neighbours", PAIRS, "some *x*_{i} + *x*_{j} + *x*_{j+1} ≡ 0 modulo 17", {"modulus": 17}
+    ),
+    "match3-local": TaskWords(
+        "Match3, nearby",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 17, *j* and *k* next to *i*",
+        {"modulus": 17},
+    ),
     "equality": TaskWords("Equality", PAIRS, "first half = second half, bits", {"symbols": 2}),
     "fingerprint": TaskWords(
         "Fingerprint", PAIRS, "do the halves agree modulo 257? (equality, for a random prime)", {"prime": 257}

@@ -181,6 +181,8 @@ IN_AC0 = {
     "index-lookup": "a multiplexer",
     "match2": "an OR over pairs of additions of O(log n) bits",
     "match3": "an OR over triples of additions of O(log n) bits",
+    "match3-bigram": "an OR over pairs of neighbours of additions of O(log n) bits",
+    "match3-local": "an OR over triples of additions of O(log n) bits",
     "equality": "an AND of comparisons",
     "associative-recall": "an OR over positions",
     "no-flag": "an OR",
@@ -204,7 +206,7 @@ def placement(task: Task) -> Placement | None:
             return Placement("TC0", True, "AC0", "", "the definition of TC0; outside AC0: Furst, Saxe, Sipser 1984")
         case "dyck":
             return Placement("AC0", False, "", "", "bounded depth: star-free, hence first-order definable")
-    name = re.sub(r"-(mismatch|bigram)$", "", task.name)
+    name = task.name if task.name in IN_AC0 else re.sub(r"-(mismatch|bigram)$", "", task.name)
     return Placement("AC0", False, "", "", IN_AC0[name]) if name in IN_AC0 else None
 
 

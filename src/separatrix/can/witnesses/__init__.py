@@ -18,6 +18,8 @@ from separatrix.can.witnesses import index_lookup_random as index_lookup_random
 from separatrix.can.witnesses import index_lookup_store as index_lookup_store
 from separatrix.can.witnesses import k_hop_doubling as k_hop_doubling
 from separatrix.can.witnesses import match2_circle as match2_circle
+from separatrix.can.witnesses import match3_bigram_two_layer as match3_bigram_two_layer
+from separatrix.can.witnesses import match3_local_one_layer as match3_local_one_layer
 from separatrix.can.witnesses import match3_third_order as match3_third_order
 from separatrix.can.witnesses import multi_query_recall_two_layer as multi_query_recall_two_layer
 from separatrix.can.witnesses import nearest_neighbour_pointer as nearest_neighbour_pointer
