@@ -1,8 +1,8 @@
 """The second engine: verdicts re-derived in ball arithmetic of any precision (Arb, through python-flint).
 
 It shares with the float64 engine the task's cells and inputs, the reading of certificates, the algebra and all that is
-exact (whole numbers, rationals), but no numeric code and no error terms. What 64 bits leave undecided is evaluated again
-with twice as many, up to 512. Kinds in EXACT are whole numbers and rationals throughout: under either engine they are
+exact (whole numbers, rationals), but no numeric code and no error terms. What 64 bits leave undecided is evaluated with
+twice as many, up to 512. Kinds in EXACT are whole numbers and rationals throughout: under either engine they are
 the same check. Where float64 balls reject a small `separable` certificate, or cannot evaluate a recurrent model for a
 `counterexample`, and the certificate names Arb among what is trusted, the fast engine asks this one.
 """
@@ -26,8 +26,8 @@ from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.arb_pointers import check_pointer_counterexample, check_pointer_sets
 from separatrix.kernel.arb_positional import check_positional, check_positional_counterexample
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
-from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_recurrent import RecurrentNet
+from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_stored import check_stored
 from separatrix.kernel.arb_tuples import check_tuples
 from separatrix.kernel.case import Case

@@ -1,7 +1,7 @@
 """What floating point may take from logits, in Arb: the analysis of `rounding` and `head_loss`, without their floats.
 
-With L = -ln(1 - u), a product of K factors (1 + d), |d| <= u, or their inverses lies in [e^{-KL}, e^{KL}]. The weight of
-a slot and column has log-error lambda, the normaliser zeta, and theta = lambda + zeta + K L bounds every path from a
+With L = -ln(1 - u), a product of K factors (1 + d), |d| <= u, or their inverses lies in [e^{-KL}, e^{KL}]. The weight
+of a slot and column has log-error lambda, the normaliser zeta, theta = lambda + zeta + K L bounds every path from a
 value through the head to a logit; so a logit loses at most (e^theta - 1) times its absolute path products.
 """
 

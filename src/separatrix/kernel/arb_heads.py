@@ -2,8 +2,8 @@
 
 A tree of a `heads` certificate cuts a cell by the values of the denominators D_h; `head_trees` reads it. On a leaf
     alone:    N_h - tau_h D_h >= 0 for every head, and sum tau + const > 0;
-    corners:  sum tau + const >= 0, and sum_h w_h (N_h - tau_h D_h) - plus_h (D_h - a_h) - minus_h (b_h - D_h) > 0 at the
-              corners w of the box of all 1/D_h, a separable sum (see `vertices`).
+    corners:  sum tau + const >= 0, and sum_h w_h (N_h - tau_h D_h) - plus_h (D_h - a_h) - minus_h (b_h - D_h) > 0 at
+              the corners w of the box of all 1/D_h, a separable sum (see `vertices`).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def _heads(case: Case) -> int:
         for cell, label in enumerate(sight.labels.tolist()):
             low, high = denominators(sight, cell)
             for rival in (r for r in range(len(weights.bias)) if r != label):
-                for kind, _, tau, number, a, b in trees.take(low, high):
+                for kind, _, tau, several, a, b in trees.take(low, high):
                     at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
                     plus, minus = trees.plus, trees.minus
-                    multipliers = (plus[number], minus[number]) if kind == MULTIPLIERS else None
+                    multipliers = (plus[several], minus[several]) if kind == MULTIPLIERS else None
                     _leaf(sight, cell, label, rival, kind == ALONE, tau, a, b, multipliers, at)
         case.progress(f"{cells:,} cells, arb")
     if not cells:
@@ -136,5 +136,3 @@ def _sums(case: Case) -> int:
     if not cells:
         raise RejectedError("the task has no cells at this length")
     return cells
-
-

@@ -33,7 +33,8 @@ def check_pointer_sets(case: Case) -> str:
     if method not in METHODS:
         raise InputError(f"method {method!r} is none of {', '.join(METHODS)}")
     how = at_some_precision(lambda: METHODS[method](Model.of(case)))
-    return f"the model answers {case.where} right at every token, for every pointer set ({how}, arb) and all z in the ball"
+    said = f"for every pointer set ({how}, arb) and all z in the ball"
+    return f"the model answers {case.where} right at every token, {said}"
 
 
 @dataclass(frozen=True, slots=True)

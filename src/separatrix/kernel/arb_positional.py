@@ -108,7 +108,8 @@ def check_positional_counterexample(case: Case) -> str:
 
     off = float(at_some_precision(least).mid())
     return (
-        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g} (arb)"
+        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, "
+        f"more than {outputs.eps:g} (arb)"
     )
 
 

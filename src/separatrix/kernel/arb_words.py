@@ -1,10 +1,10 @@
 """Least sums over the words of a cell, in Arb: min over words of sum_j term_j(x_j), for every kind of constraint.
 
-    product   the sum of the least terms;
-    count     sum_j base_j + the r smallest of with_j - base_j, base_j = least over other symbols, with_j = the symbol's;
-    distinct  weak duality for the prices b of an assignment: sum_j min_k (c_jk - b_k) + the T smallest b_k. The prices
-              are those of the Hungarian method on the centres of the balls; any would do, so none is read from a file;
-    regular   the shortest path through the automaton.
+product   the sum of the least terms;
+count     sum_j base_j + the r smallest of with_j - base_j, base_j = least over others, with_j = the symbol's;
+distinct  weak duality for the prices b of an assignment: sum_j min_k (c_jk - b_k) + the T smallest b_k. The prices
+          are those of the Hungarian method on the centres of the balls; any would do, so none is read from a file;
+regular   the shortest path through the automaton.
 """
 
 from __future__ import annotations
