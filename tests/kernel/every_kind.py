@@ -87,7 +87,7 @@ def normed() -> tuple[Model, Task, int]:
     """A lookup with a small ReLU layer, and norms within and at the end."""
     model, task, n = built("index-lookup-quadratic", IndexLookup(2), 2)
     layers = (*model.arch.layers, FeedForward(3, norm="pre", residual=True), LayerNorm(1e-2))
-    arch = Arch(model.arch.width, model.arch.first, layers, model.arch.readout)
+    arch = replace(model.arch, layers=layers)  # pyright: ignore
     rng = np.random.default_rng(0)
     t = {name: 0.1 * rng.normal(size=shape) for name, shape in tensor_shapes(arch).items()} | dict(model.tensors)
     t |= {name: np.ones(tensor.shape) for name, tensor in t.items() if name.endswith("scale")}
@@ -140,7 +140,7 @@ def average_missed(name: str, n: int, q: int) -> Made:
     """A witness whose temperature is too low, and an input where it misses."""
     task = SparseAveraging(q=q, eps=0.1)
     model = witnesses.get(f"sparse-averaging-{name}").build(task, n)
-    cold = Model(model.arch, dict(model.tensors) | {"embed.temperature": np.float64(1e-9)})
+    cold = Model(model.arch, dict(model.tensors) | {"embed.temperature": np.array(1e-9)})
     pointers = [list(range(q)) for _ in range(n)]
     return submit("pointer-counterexample", cold, task, n, tokens=pointers, signs=[1] * q + [-1] * (n - q), query=0)
 

@@ -1,6 +1,6 @@
-"""The attack suites of the kinds with rounded arithmetic, judged by arb: nothing false is accepted, nearly all that holds.
+"""The attack suites of the kinds with rounded arithmetic, judged by arb: nothing false is accepted.
 
-The mutants are those that the float64 engine meets in its own suites; a few of each run always, the rest when slow tests
+The mutants are those that the float64 engine meets in its own suites; a few of each run always, more when slow tests
 do. Truth is by enumeration, or by 300-bit evaluation of every pointer set.
 """
 
@@ -15,8 +15,15 @@ import pytest
 
 from core.reference import arb_right
 from core.reference import worst as worst_of
-from kernel import test_contract, test_heads_mutations, test_pointer_mutations, test_positional, test_relu_mutations
-from kernel import test_stored, test_tuples
+from kernel import (
+    test_contract,
+    test_heads_mutations,
+    test_pointer_mutations,
+    test_positional,
+    test_relu_mutations,
+    test_stored,
+    test_tuples,
+)
 from kernel.heads_cases import OneCell
 from kernel.pointer_oracle import worst_error
 from separatrix.can import registry as witnesses

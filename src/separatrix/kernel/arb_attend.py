@@ -8,6 +8,7 @@ bound found so far for rows that share it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class Ask:
         reach = np.arange(n) <= place[self.own] if self.head.causal else np.ones(n, dtype=bool)
         at = [np.flatnonzero((place == j) & self.allowed) for j in range(n)]
         low_e, high_e = ab.low(e), ab.high(e)
-        least_e = [smallest(low_e[classes]) if len(classes) else None for classes in at]
-        most_e = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]  # pyright: ignore
+        least_e: list[Any] = [smallest(low_e[classes]) if len(classes) else None for classes in at]
+        most_e: list[Any] = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]
         fixed = {row: self._fixed(rows, row, reach) for row in which.tolist()}
         weights = []
         for row in which.tolist():

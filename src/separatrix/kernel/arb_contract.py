@@ -9,6 +9,7 @@ from the same code as for the float64 engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -199,7 +200,7 @@ class Layer:
                 continue
             functional = t["readout.weight"][:, [label]] - t["readout.weight"][:, rivals]
             ahead = t["readout.bias"][label] - t["readout.bias"][rivals]
-            margins = self._margins(part, stream, functional) + ahead
+            margins: Any = self._margins(part, stream, functional) + ahead
             for row, rival in np.ndindex(*margins.shape):
                 below = margins[row, rival].lower()
                 why = (
