@@ -21,6 +21,7 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError, U
 from separatrix.core.recurrent import Recurrent
 from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
+from separatrix.kernel.arb_decoding import check_decoding
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.arb_pointers import check_pointer_counterexample, check_pointer_sets
@@ -36,7 +37,7 @@ Engine = Literal["fast", "arb"]
 NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
 EXACT = (
-    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "decoding", "reading"),
+    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "reading"),
     *("bits-exhaustive", "bits-counterexample", "bits-solver", "automaton"),
 )
 
@@ -143,6 +144,7 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "tuples": check_tuples,
     "pointer-sets": check_pointer_sets,
     "pointer-counterexample": check_pointer_counterexample,
+    "decoding": check_decoding,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

@@ -75,8 +75,8 @@ class Ask:
         weights = []
         for row in which.tolist():
             free = [j for j in range(n) if reach[j] and j not in fixed[row]]
-            low = sum((least_e[j] for j in free), sum((low_e[c] for c in fixed[row].values()), ab.zero()))
-            high = sum((most_e[j] for j in free), sum((high_e[c] for c in fixed[row].values()), ab.zero()))
+            low: Any = sum((least_e[j] for j in free), sum((low_e[c] for c in fixed[row].values()), ab.zero()))
+            high: Any = sum((most_e[j] for j in free), sum((high_e[c] for c in fixed[row].values()), ab.zero()))
             weights.append((low.lower().max(ab.zero()), high.upper()))
         level, best = self.head.values[top], self._floors(which, fixed, at, reach)
         for _ in range(ROUNDS):
