@@ -1,4 +1,4 @@
-"""Certificates of every kind, by both engines: a kind without a case here fails, and so does one that arb leaves open."""
+"""Certificates of every kind, by both engines: a kind without a case fails, and so does one that arb leaves open."""
 
 from __future__ import annotations
 

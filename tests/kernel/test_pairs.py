@@ -16,6 +16,7 @@ import pytest
 from core.heads import Instance, instance
 from core.reference import Mixed, arb_logits, precision
 from kernel.heads_cases import truth
+from separatrix.core.arch import Arch
 from separatrix.kernel.cells import margins_low, zones_of
 from separatrix.kernel.layer import Layer, Tables, scores
 from separatrix.kernel.row import Row
@@ -32,6 +33,7 @@ def compare(made: Instance, seen: Counter[str]) -> None:
     """All pairs of one model of one head, if its cells are products."""
     model, task, n = made.model, made.task, made.n
     domain = task.domain(n)
+    assert isinstance(model.arch, Arch)
     layer = Layer.of(model.arch, model.tensors, domain.positions)
     for query in task.queries(n):
         groups = [g for g in task.cells(n, query) or () if g.constraint.kind == "product"]

@@ -1,4 +1,4 @@
-"""Mutation suites of the kind `real-counterexample`, by both engines: bytes changed, and models, inputs and eps changed."""
+"""Mutation suites of the kind `real-counterexample`, by both engines: bytes, models, inputs and eps changed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_no_false_refutation_is_accepted_and_true_ones_are() -> None:
 
 
 def test_changed_weights_are_judged_as_they_are() -> None:
-    """The certificate of one model, for others: accepted where they err by more than eps on its input, and only there."""
+    """The certificate of one model, for others: accepted where they err by more than eps on its input, only there."""
     task, n, seen = PrefixSums(eps=0.02), 3, Counter[str]()
     base, rng = built(task, n, 4.0), np.random.default_rng(6)
     outcome = certify(base, task, n)
@@ -115,8 +115,8 @@ def test_changed_weights_are_judged_as_they_are() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *({"corner": value} for value in ([], [[0]] * 2, [[2], [0], [0]], [[0, 0]] * 3, [[True], [0], [0]], "000", None)),
-        *({"corner": value} for value in ([[-1], [0], [0]], [[0.0], [0], [0]], [0, 0, 0])),
+        *({"corner": value} for value in ([], [[0]] * 2, [[2], [0], [0]], [[0, 0]] * 3, [[True], [0], [0]], "000")),
+        *({"corner": value} for value in ([[-1], [0], [0]], [[0.0], [0], [0]], [0, 0, 0], None)),
         *({"query": value} for value in (3, -1, True, "0", None, 0.0)),
         {"more": 1},
     ],

@@ -1,8 +1,8 @@
 """The second engine: verdicts re-derived in ball arithmetic of any precision (Arb, through python-flint).
 
 It shares with the float64 engine the task's cells and inputs, the reading of certificates, the algebra and all that is
-exact (whole numbers, rationals), but no numeric code and no error terms. What 64 bits leave undecided is evaluated again
-with twice as many, up to 512. Kinds in EXACT are whole numbers and rationals throughout: under either engine they are
+exact (whole numbers, rationals), but no numeric code and no error terms. What 64 bits leave undecided is evaluated with
+twice as many, up to 512. Kinds in EXACT are whole numbers and rationals throughout: under either engine they are
 the same check. Where float64 balls reject a small `separable` certificate, or cannot evaluate a recurrent model for a
 `counterexample`, and the certificate names Arb among what is trusted, the fast engine asks this one.
 """
@@ -21,13 +21,14 @@ from separatrix.core.errors import InputError, RejectedError, SeparatrixError, U
 from separatrix.core.recurrent import Recurrent
 from separatrix.kernel.arb_cells import check_separable, is_small
 from separatrix.kernel.arb_contract import check_contract
+from separatrix.kernel.arb_decoding import check_decoding
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
 from separatrix.kernel.arb_pointers import check_pointer_counterexample, check_pointer_sets
 from separatrix.kernel.arb_positional import check_positional, check_positional_counterexample
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
-from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_recurrent import RecurrentNet
+from separatrix.kernel.arb_relu import check_relu
 from separatrix.kernel.arb_stored import check_stored
 from separatrix.kernel.arb_tuples import check_tuples
 from separatrix.kernel.case import Case
@@ -36,7 +37,7 @@ Engine = Literal["fast", "arb"]
 NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
 EXACT = (
-    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "decoding", "reading"),
+    *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "reading"),
     *("bits-exhaustive", "bits-counterexample", "bits-solver", "automaton"),
 )
 
@@ -143,6 +144,7 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "tuples": check_tuples,
     "pointer-sets": check_pointer_sets,
     "pointer-counterexample": check_pointer_counterexample,
+    "decoding": check_decoding,
     "contract": check_contract,
     "counterexample": check_counterexample,
     "exhaustive": check_exhaustive,

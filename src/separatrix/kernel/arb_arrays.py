@@ -120,12 +120,12 @@ def finite(x: Arbs) -> np.ndarray:
     return _functions()["finite"](x).astype(bool)
 
 
-def least(x: Arbs, axis: int = -1) -> Arbs:
+def least(x: Arbs, axis: int = -1) -> Any:
     """Least entries along an axis of at least one; NaN where one is."""
     return _functions()["least"].reduce(x, axis=axis)
 
 
-def greatest(x: Arbs, axis: int = -1) -> Arbs:
+def greatest(x: Arbs, axis: int = -1) -> Any:
     """Greatest entries along an axis of at least one; NaN where one is."""
     return _functions()["greatest"].reduce(x, axis=axis)
 
@@ -150,7 +150,7 @@ def around(x: Arbs, axis: int = 0) -> Arbs:
     return _functions()["hull"].reduce(x, axis=axis)
 
 
-def total(x: Arbs, axis: int = -1) -> Arbs:
+def total(x: Arbs, axis: int = -1) -> Any:
     """Sums along an axis; 0 where it is empty."""
     return x.sum(axis=axis, initial=zero())
 

@@ -8,6 +8,7 @@ bound found so far for rows that share it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -68,14 +69,14 @@ class Ask:
         reach = np.arange(n) <= place[self.own] if self.head.causal else np.ones(n, dtype=bool)
         at = [np.flatnonzero((place == j) & self.allowed) for j in range(n)]
         low_e, high_e = ab.low(e), ab.high(e)
-        least_e = [smallest(low_e[classes]) if len(classes) else None for classes in at]
-        most_e = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]  # pyright: ignore
+        least_e: list[Any] = [smallest(low_e[classes]) if len(classes) else None for classes in at]
+        most_e: list[Any] = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]
         fixed = {row: self._fixed(rows, row, reach) for row in which.tolist()}
         weights = []
         for row in which.tolist():
             free = [j for j in range(n) if reach[j] and j not in fixed[row]]
-            low = sum((least_e[j] for j in free), sum((low_e[c] for c in fixed[row].values()), ab.zero()))
-            high = sum((most_e[j] for j in free), sum((high_e[c] for c in fixed[row].values()), ab.zero()))
+            low: Any = sum((least_e[j] for j in free), sum((low_e[c] for c in fixed[row].values()), ab.zero()))
+            high: Any = sum((most_e[j] for j in free), sum((high_e[c] for c in fixed[row].values()), ab.zero()))
             weights.append((low.lower().max(ab.zero()), high.upper()))
         level, best = self.head.values[top], self._floors(which, fixed, at, reach)
         for _ in range(ROUNDS):

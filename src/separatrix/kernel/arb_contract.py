@@ -1,14 +1,15 @@
 """Kind `contract` in Arb: the chain of `contract`, from the same cells, with none of its numeric code.
 
 The stream of a position that holds an abstract symbol lies in a box, here one ball a coordinate. A layer encloses in
-every cell what its heads return (`arb_attend`) and what its ReLU layers make of it (`arb_feed`); the hull over the cells
-with one label is the next box. Cells, labels and the coordinates that nobody reads are numbers and come from the same
-code as for the float64 engine.
+every cell what its heads return (`arb_attend`) and what its ReLU layers make of it (`arb_feed`); the hull of the
+cells with one label is the next box. Cells, labels and the coordinates that nobody reads are whole numbers, and come
+from the same code as for the float64 engine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision
-from separatrix.kernel.arb_nets import number
 from separatrix.kernel.arb_attend import Head, least
 from separatrix.kernel.arb_feed import Feed
+from separatrix.kernel.arb_nets import number
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.case import Case
 from separatrix.kernel.contract import check_tasks, read_noise, symbols_of
@@ -180,7 +181,8 @@ class Layer:
         if layer.residual:
             box = np.where(alive, stream.box[rows.own], ab.zero())
         for h in range(layer.heads):
-            value, output = (self.weights.tensors[f"layers.{self.block.layer}.{name}"][h] for name in ("value", "output"))
+            name = f"layers.{self.block.layer}."
+            value, output = (self.weights.tensors[name + part][h] for part in ("value", "output"))
             columns = np.flatnonzero(((value != 0).any(axis=0) @ (output != 0)) & alive)
             if len(columns):
                 through = ab.dot(ab.arbs(value), ab.arbs(output[:, columns]))
@@ -198,12 +200,12 @@ class Layer:
                 continue
             functional = t["readout.weight"][:, [label]] - t["readout.weight"][:, rivals]
             ahead = t["readout.bias"][label] - t["readout.bias"][rivals]
-            margins = self._margins(part, stream, functional) + ahead
+            margins: Any = self._margins(part, stream, functional) + ahead
             for row, rival in np.ndindex(*margins.shape):
                 below = margins[row, rival].lower()
                 why = (
-                    f"last layer ({task.name}): at position {place[part.own[row]]}, label {label} is not proved to beat "
-                    f"{rivals[rival]} (least margin {float(below.mid()):.3g})"
+                    f"last layer ({task.name}): at position {place[part.own[row]]}, label {label} is not proved to "
+                    f"beat {rivals[rival]} (least margin {float(below.mid()):.3g})"
                 )
                 if not below > 0:  # next to 0, more bits may tell
                     raise RejectedError(why) if below < -NEAR else ab.Undecided(why)

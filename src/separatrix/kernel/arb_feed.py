@@ -18,7 +18,7 @@ from separatrix.kernel.arb_arrays import Arbs
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The layer: stored (d, hidden) and the same numbers as inner; inner_bias, out (hidden, c), out_bias, skip (d, c)."""
+    """stored (d, hidden), the same numbers as inner; inner_bias, out (hidden, c), out_bias (c,), skip (d, c)."""
 
     stored: np.ndarray
     inner: Arbs

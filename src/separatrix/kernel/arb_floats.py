@@ -1,7 +1,7 @@
 """What floating point may take from logits, in Arb: the analysis of `rounding` and `head_loss`, without their floats.
 
-With L = -ln(1 - u), a product of K factors (1 + d), |d| <= u, or their inverses lies in [e^{-KL}, e^{KL}]. The weight of
-a slot and column has log-error lambda, the normaliser zeta, and theta = lambda + zeta + K L bounds every path from a
+With L = -ln(1 - u), a product of K factors (1 + d), |d| <= u, or their inverses lies in [e^{-KL}, e^{KL}]. The weight
+of a slot and column has log-error lambda, the normaliser zeta, theta = lambda + zeta + K L bounds every path from a
 value through the head to a logit; so a logit loses at most (e^theta - 1) times its absolute path products.
 """
 
@@ -67,10 +67,9 @@ def _normaliser(score: Arbs, lam: Arbs, cells: np.ndarray) -> Any:
 
     It is at most the greatest lambda, and at most -ln(1 - s), s the greatest share by which all terms together move.
     """
-    e = ab.exp(score)
-    some = cells.any(axis=0)
-    moved = sum((ab.greatest(row[mask]) for row, mask in zip(e * (ab.exp(lam) - 1), some, strict=True)), ab.zero())
-    whole = sum((ab.least(row[mask]) for row, mask in zip(e, some, strict=True)), ab.zero())
+    e, some = ab.exp(score), np.atleast_2d(cells.any(axis=0))
+    moved: Any = sum((ab.greatest(row[mask]) for row, mask in zip(e * (ab.exp(lam) - 1), some, strict=True)), ab.zero())
+    whole: Any = sum((ab.least(row[mask]) for row, mask in zip(e, some, strict=True)), ab.zero())
     greatest = ab.greatest(lam[some])
     if moved * 2 < whole:
         return greatest.min(-(1 - moved / whole).log())
@@ -129,7 +128,7 @@ class Rounding:
         if not (biggest.max(scores).max(slots) * (8 * heads) <= spec.greatest):
             raise RejectedError("a number of this model may overflow in this floating-point format")
         least = number(spec.least)
-        tiny = {name: ab.arbs(spec.is_tiny(tensor)) for name, tensor in (t | stored).items()}
+        tiny = {name: ab.arbs(spec.is_tiny(tensor)) for name, tensor in (dict(t) | stored).items()}
 
         # what underflow adds, in units of `least`; relative errors (at most e^0.5) multiply it later
         def flush(size: Arbs, error: Arbs, w: np.ndarray, weight: Arbs, small: Arbs) -> Arbs:

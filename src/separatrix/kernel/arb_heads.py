@@ -2,8 +2,8 @@
 
 A tree of a `heads` certificate cuts a cell by the values of the denominators D_h; `head_trees` reads it. On a leaf
     alone:    N_h - tau_h D_h >= 0 for every head, and sum tau + const > 0;
-    corners:  sum tau + const >= 0, and sum_h w_h (N_h - tau_h D_h) - plus_h (D_h - a_h) - minus_h (b_h - D_h) > 0 at the
-              corners w of the box of all 1/D_h, a separable sum (see `vertices`).
+    corners:  sum tau + const >= 0, and sum_h w_h (N_h - tau_h D_h) - plus_h (D_h - a_h) - minus_h (b_h - D_h) > 0 at
+              the corners w of the box of all 1/D_h, a separable sum (see `vertices`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision, decide
 from separatrix.kernel.arb_nets import number
 from separatrix.kernel.arb_sight import MOST_HEADS, Sight, Weights
+from separatrix.kernel.arb_words import Words
 from separatrix.kernel.case import Case
 from separatrix.kernel.head_trees import ALONE, MULTIPLIERS, Trees
 from separatrix.kernel.labelled import groups
@@ -40,12 +41,12 @@ def _heads(case: Case) -> int:
         trees.spans_of(len(group))
         sight = Sight.of(weights, case, group, case.semantics.spec)
         for cell, label in enumerate(sight.labels.tolist()):
-            low, high = denominators(sight, cell)
+            low, high = denominators(sight.words, sight.e, cell)
             for rival in (r for r in range(len(weights.bias)) if r != label):
-                for kind, _, tau, number, a, b in trees.take(low, high):
+                for kind, _, tau, several, a, b in trees.take(low, high):
                     at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
                     plus, minus = trees.plus, trees.minus
-                    multipliers = (plus[number], minus[number]) if kind == MULTIPLIERS else None
+                    multipliers = (plus[several], minus[several]) if kind == MULTIPLIERS else None
                     _leaf(sight, cell, label, rival, kind == ALONE, tau, a, b, multipliers, at)
         case.progress(f"{cells:,} cells, arb")
     if not cells:
@@ -54,10 +55,10 @@ def _heads(case: Case) -> int:
     return cells
 
 
-def denominators(sight: Sight, cell: int) -> tuple[Arbs, Arbs]:
+def denominators(words: Words, exponentials: Arbs, cell: int) -> tuple[Arbs, Arbs]:
     """(H,) the ends of the range of every D_h on a cell."""
-    low = [sight.words.least(e, cell) for e in sight.e]
-    high = [sight.words.least(-e, cell) for e in sight.e]
+    low = [words.least(e, cell) for e in exponentials]
+    high = [words.least(-e, cell) for e in exponentials]
     return ab.low(np.array(low, dtype=object)), -ab.low(np.array(high, dtype=object))
 
 
@@ -81,7 +82,7 @@ def _leaf(
     if alone:
         _require(rest > 0, rest <= 0, at)
         for own in terms:
-            least: Any = sight.words.least(own, cell)
+            least = sight.words.least(own, cell)
             _require(least >= 0, least < 0, at)
         return
     _require(rest >= 0, rest < 0, at)
@@ -136,5 +137,3 @@ def _sums(case: Case) -> int:
     if not cells:
         raise RejectedError("the task has no cells at this length")
     return cells
-
-

@@ -12,7 +12,7 @@ import numpy as np
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Table
 from separatrix.core.errors import UnknownError
 
-Number = Any  # flint.arb; python-flint is imported inside functions, and in this file alone
+Number = Any  # flint.arb; python-flint is imported inside functions
 Matrix = Any  # flint.arb_mat
 BITS = (64, 128, 256, 512)  # precisions, tried in turn
 MOST_TUPLES = 2**18  # scores of one layer of attention over tuples

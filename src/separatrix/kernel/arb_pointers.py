@@ -33,7 +33,8 @@ def check_pointer_sets(case: Case) -> str:
     if method not in METHODS:
         raise InputError(f"method {method!r} is none of {', '.join(METHODS)}")
     how = at_some_precision(lambda: METHODS[method](Model.of(case)))
-    return f"the model answers {case.where} right at every token, for every pointer set ({how}, arb) and all z in the ball"
+    said = f"for every pointer set ({how}, arb) and all z in the ball"
+    return f"the model answers {case.where} right at every token, {said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,9 @@ def query_of(first: PointerSet, keys: Arbs, chosen: tuple[int, ...]) -> Arbs:
 
 def _solved(gram: Arbs) -> Arbs:
     """M^-1 1."""
-    from flint import arb_mat
+    from flint import arb, arb_mat
 
-    matrix, ones = arb_mat(*gram.shape, list(gram.flat)), arb_mat(len(gram), 1, [1] * len(gram))
+    matrix, ones = arb_mat(*gram.shape, list(gram.flat)), arb_mat(len(gram), 1, [arb(1)] * len(gram))
     try:
         return np.array(matrix.solve(ones).entries(), dtype=object)
     except ZeroDivisionError:

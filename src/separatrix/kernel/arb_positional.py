@@ -31,13 +31,13 @@ def check_positional(case: Case) -> str:
 
 def _bound(case: Case, arch: Positional, closed: list, scale: float, eps: float) -> float:
     t = {name: ab.arbs(tensor) for name, tensor in case.tensors.items()}
-    state, most, error = positional.start(arch, case.tensors, closed), None, ab.zero()
+    state, error = positional.start(arch, case.tensors, closed), ab.zero()
     for i in range(len(arch.layers)):
         most = _largest(state, scale)
         targets, leak = _pattern(arch, t, i)
         mixing = [ab.dot(v, o) for v, o in zip(t[f"layers.{i}.value"], t[f"layers.{i}.output"], strict=True)]
         state = state.after(positional.steps(arch, case.tensors, i, targets))
-        got = sum((_norm(m) * (delta * most + error) for m, delta in zip(mixing, leak, strict=True)), ab.zero())
+        got: Any = sum((_norm(m) * (delta * most + error) for m, delta in zip(mixing, leak, strict=True)), ab.zero())
         error = got.max(error) * _norm(t[f"layers.{i}.mlp.0.weight"]) * _norm(t[f"layers.{i}.mlp.1.weight"])
     positional.finish(state, case.tensors, closed)
     error = (error * _norm(t["readout.weight"])).upper()
@@ -108,7 +108,8 @@ def check_positional_counterexample(case: Case) -> str:
 
     off = float(at_some_precision(least).mid())
     return (
-        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g} (arb)"
+        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, "
+        f"more than {outputs.eps:g} (arb)"
     )
 
 

@@ -48,11 +48,11 @@ def _check(case: Case) -> int:
             for rival in (r for r in range(len(net.constant)) if r != label):
                 at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
                 for kind, leaf, several, a, b in trees.take(low, high):
-                    parts = [trees.arrays[name][leaf] for name in ("slope", "tau")]
+                    slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
                     multipliers = None
                     if kind == MULTIPLIERS:
                         multipliers = trees.arrays["plus"][several], trees.arrays["minus"][several]
-                    least = view.leaf(rival, kind == ALONE, a, b, *parts, multipliers)
+                    least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers)
                     if not all(decide(value > 0, value <= 0, at) for value in least):
                         raise RejectedError(at)
         case.progress(f"{cells:,} cells, arb")
@@ -78,7 +78,7 @@ class View:
     def of(cls, scene: Scene, cell: int, guess: np.ndarray, joint: np.ndarray) -> View:
         """guess (2, R, H), joint (2, R): how to bound each feature from below, and minus it; any guess is sound."""
         net, one = scene.net, number(1)
-        heads = denominators(scene, cell)
+        heads = denominators(scene.words, scene.e, cell)
         first = cls(scene, cell, heads, (ab.zeros(0), ab.zeros(0)), (one, one), (one, one))
         ends = []
         for side, sign in enumerate((1, -1)):

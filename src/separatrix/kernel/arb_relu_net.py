@@ -26,9 +26,9 @@ from separatrix.kernel.relu_tables import FAR
 class Net:
     """The weights of H heads, F hidden units, k answers; M = F + outs + coordinates features.
 
-    token (V, d), slot (J, d); query, key (H, d, m); mix (H, d, M): W_V W_O and the features; direct (d, M) or None; pre:
-    scale, bias and eps of the norm that the heads read. shift, slope (F,): p = feature + shift + slope s. beta (F, k),
-    constant, tilt (k,). middle (F, d), middle_bias (d,): what the ReLU layer adds to the last norm's c.
+    token (V, d), slot (J, d); query, key (H, d, m); mix (H, d, M): W_V W_O and the features; direct (d, M) or None;
+    pre: scale, bias and eps of the norm that the heads read. shift, slope (F,): p = feature + shift + slope s. beta
+    (F, k), constant, tilt (k,). middle (F, d), middle_bias (d,): what the ReLU layer adds to the last norm's c.
     """
 
     token: Arbs

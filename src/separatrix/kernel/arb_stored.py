@@ -55,7 +55,8 @@ def _alone(case: Case, arch: Recurrent) -> str:
             if group.query != query or group.labels is None:
                 raise RejectedError("a cell of this task is not a cell of this query, or has no label")
             for cell, label in enumerate(group.labels.tolist()):
-                seen, at = store.outputs(group, cell), f"position {query}, token {group.token}: cell {cell} is not right"
+                at = f"position {query}, token {group.token}: cell {cell} is not proved right"
+                seen = store.outputs(group, cell)
                 rivals = np.delete(np.arange(outputs.k), label)
                 gain = weight[:, [label]] - weight[:, rivals]
                 margins = ab.dot(seen[None], gain)[0] + (bias[label] - bias[rivals])

@@ -100,5 +100,3 @@ class Tables:
 def products(rows: list[Arbs]) -> Arbs:
     """(tuples, columns) entrywise products of one row from each of the (rows, columns), the last one fastest."""
     return reduce(lambda a, b: (a[:, None] * b[None]).reshape(-1, a.shape[-1]), rows)
-
-

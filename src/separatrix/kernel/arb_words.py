@@ -1,16 +1,17 @@
 """Least sums over the words of a cell, in Arb: min over words of sum_j term_j(x_j), for every kind of constraint.
 
-    product   the sum of the least terms;
-    count     sum_j base_j + the r smallest of with_j - base_j, base_j = least over other symbols, with_j = the symbol's;
-    distinct  weak duality for the prices b of an assignment: sum_j min_k (c_jk - b_k) + the T smallest b_k. The prices
-              are those of the Hungarian method on the centres of the balls; any would do, so none is read from a file;
-    regular   the shortest path through the automaton.
+product   the sum of the least terms;
+count     sum_j base_j + the r smallest of with_j - base_j, base_j = least over others, with_j = the symbol's;
+distinct  weak duality for the prices b of an assignment: sum_j min_k (c_jk - b_k) + the T smallest b_k. The prices
+          are those of the Hungarian method on the centres of the balls; any would do, so none is read from a file;
+regular   the shortest path through the automaton.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class Words:
         allowed[self.places.reshape(-1), self.columns.reshape(-1)] = True
         return allowed
 
-    def least(self, terms: Arbs, cell: int) -> object:
+    def least(self, terms: Arbs, cell: int) -> Any:
         """The least sum of terms (J, S) over the words of a cell; -infinity where a term is not finite."""
         allowed = self.only(cell)
         if not ab.finite(terms[allowed]).all():
@@ -109,7 +110,7 @@ class Words:
             case kind:
                 raise RejectedError(f"a cell of this task has a constraint of unknown kind {kind!r}")
 
-    def _count(self, terms: Arbs, allowed: np.ndarray) -> object:
+    def _count(self, terms: Arbs, allowed: np.ndarray) -> Any:
         this = self.ids == self.constraint.symbol
         wanted, gains, whole = self.constraint.count, [], ab.zero()
         for row, mask in zip(terms, allowed, strict=True):
@@ -126,7 +127,7 @@ class Words:
             raise empty()
         return whole + sum(sorted(gains)[:wanted], ab.zero())
 
-    def _distinct(self, terms: Arbs, allowed: np.ndarray) -> object:
+    def _distinct(self, terms: Arbs, allowed: np.ndarray) -> Any:
         kinds = self.constraint.class_of(self.ids)
         classes = np.unique(kinds[kinds >= 0])
         cost = np.full((len(terms), len(classes)), None, dtype=object)
@@ -145,17 +146,17 @@ class Words:
         open_ = [price for price, some in zip(prices, there.any(axis=0), strict=True) if some]
         return whole + sum(sorted(open_)[: len(terms)], ab.zero())
 
-    def _regular(self, terms: Arbs, allowed: np.ndarray) -> object:
+    def _regular(self, terms: Arbs, allowed: np.ndarray) -> Any:
         table = self.constraint.transitions
-        reached: dict[int, object] = {0: ab.zero()}
+        reached: dict[int, Any] = {0: ab.zero()}
         for row, mask in zip(terms, allowed, strict=True):
-            after: dict[int, list[object]] = {}
+            after: dict[int, list[Any]] = {}
             for column in np.flatnonzero(mask).tolist():
                 symbol = int(self.ids[column])
                 if not 0 <= symbol < len(table[0]):
                     raise RejectedError("a cell of this task allows a symbol that its automaton does not know")
                 for state, found in reached.items():
-                    after.setdefault(table[state][symbol], []).append(found + row[column])  # pyright: ignore
+                    after.setdefault(table[state][symbol], []).append(found + row[column])
             reached = {state: smallest(found) for state, found in after.items()}
         ends = [found for state, found in reached.items() if state in self.constraint.accepting]
         if not ends:
@@ -163,13 +164,13 @@ class Words:
         return smallest(ends)
 
 
-def smallest(found: Iterable[object]) -> object:
+def smallest(found: Iterable[Any]) -> Any:
     """The least of some numbers."""
     return ab.least(np.array(list(found), dtype=object))
 
 
-def _float(cost: object) -> float:
-    return np.inf if cost is None else float(cost.mid())  # pyright: ignore[reportAttributeAccessIssue]
+def _float(cost: Any) -> float:
+    return np.inf if cost is None else float(cost.mid())
 
 
 def hungarian(cost: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ Claims: `state` of `rnn` (field `cut`) and `one-way` of `transformer` (one query
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ MOST_DELTA = 1e-6
 
 def check(case: Case) -> str:
     """The claim in a sentence, or an error."""
+    return decide(case, shown_bits)
+
+
+def decide(case: Case, bits: Callable[[int, int, float, int], tuple[float, float]]) -> str:
+    """The same, with another way to bound the bits (see `shown_bits`)."""
     target = (case.claim.arch, case.claim.measure)
     if target not in (("rnn", "state"), ("transformer", "one-way")):
         raise RejectedError(f"this kind says nothing about {target[1]} of {target[0]}")
@@ -49,9 +55,8 @@ def check(case: Case) -> str:
     else:
         code.require_common_query()
     wrong = code.wrong_guesses(case, samples)
-    e = upper(wrong, samples, delta)
     d = len(code.positions)
-    shows = d * max(0.0, 1.0 - entropy(e)) * (1.0 - 2.0**-40) if e < 0.5 else 0.0
+    e, shows = bits(wrong, samples, delta, d)
     if not float(amount) <= shows:
         raise RejectedError(
             f"the claim is {float(amount):.12g}, {wrong} wrong guesses of {samples} show {shows:.6g} bits"
@@ -65,6 +70,12 @@ def check(case: Case) -> str:
         f"{who} at least {shown(amount)} bits ({d} random bits are guessed with an error of at most {e:.3g}, by "
         f"{samples} fresh samples; where a fraction x of the answers is wrong, {d} (1 - h({e:.3g} + x)))"
     )
+
+
+def shown_bits(wrong: int, samples: int, delta: float, d: int) -> tuple[float, float]:
+    """(greatest error of a guess but for probability delta, bits that d guesses with it show): Fano's inequality."""
+    e = upper(wrong, samples, delta)
+    return e, d * max(0.0, 1.0 - entropy(e)) * (1.0 - 2.0**-40) if e < 0.5 else 0.0
 
 
 def delta_of(text: str) -> float:

@@ -35,7 +35,7 @@ def check_case(case: Case) -> str:
 
 
 def question(case: Case) -> tuple[np.ndarray, list[int], int, int]:
-    """Pointers (N, q), signs and position of the evidence, and q times the right answer; an error for an illegal input."""
+    """Pointers (N, q), signs, position, and q times the right answer; an error for an input that is not legal."""
     case.no_arrays()
     pointers, signs, query = case.fields(tokens=list, signs=list, query=int)
     task = averaging(case)

@@ -26,9 +26,7 @@ def check_case(case: Case) -> str:
         off = np.maximum(out.low - most, least - out.high)[0]
     if not off > outputs.eps:
         raise RejectedError("the model's answer on this input is not proved to be wrong")
-    return (
-        f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g}"
-    )
+    return f"the model errs at {case.where}: position {query} is off by at least {off:.3g}, more than {outputs.eps:g}"
 
 
 def question(case: Case) -> tuple[Positional, np.ndarray, int]:
