@@ -21,7 +21,7 @@ from separatrix.kernel import judge, judge_file
 from separatrix.models.model import Model
 from separatrix.tasks import registry
 from separatrix.verify.provers.heads import prove
-from separatrix.verify.provers.outcome import within
+from separatrix.verify.provers.limits import within
 from tasks.cover import words
 from tasks.tied import Neighbours, Tally, TiedLookup, instance, worst
 

@@ -18,7 +18,8 @@ from separatrix.core.semantics import REAL
 from separatrix.kernel import judge
 from separatrix.kernel.least import Words
 from separatrix.kernel.relu import groups, read_model, root_box, split_box
-from separatrix.kernel.relu_bounds import Leaves, Ranges, leaves_low, units
+from separatrix.kernel.relu_bounds import Leaves, leaves_low, within
+from separatrix.kernel.relu_ranges import Ranges
 from separatrix.kernel.relu_tables import Scene, words_of
 from separatrix.models.model import Model
 from separatrix.tasks.index_lookup import IndexLookup
@@ -33,9 +34,8 @@ def scenes(made: Instance):
             yield group, Scene.of(net, group, made.task.domain(made.n))
 
 
-def guess(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    shape = (len(scene.labels), 2, len(scene.net.ranged), scene.net.heads)
-    return rng.normal(size=shape), rng.random(shape[:3]) < 0.5
+def guess(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(len(scene.labels), 2, len(scene.net.ranged), scene.net.heads))
 
 
 def test_least_sums_are_least() -> None:
@@ -49,6 +49,12 @@ def test_least_sums_are_least() -> None:
                 least = terms[np.arange(columns.shape[1]), columns].sum(axis=1).min()
                 found = words.low(terms[None], np.array([cell]))[0]
                 assert found <= least and found == pytest.approx(least, rel=1e-9, abs=1e-9)
+                only, _ = parts_of(scene, cell, rng)
+                inside = only[0][np.arange(columns.shape[1]), columns].all(axis=1)
+                part = words.low(terms[None], np.array([cell]), words.parts(only))[0]
+                sums = terms[np.arange(columns.shape[1]), columns].sum(axis=1)
+                if inside.any():  # of none, +inf or anything: of distinct words, not all empty parts are seen
+                    assert part <= sums[inside].min() and part == pytest.approx(sums[inside].min(), rel=1e-9, abs=1e-9)
                 terms[0, words.only(np.array([cell]))[0, 0]] = rng.choice([np.nan, -np.inf, np.inf])
                 assert not words.low(terms[None], np.array([cell]))[0] > -np.inf
                 kinds[group.constraint.kind] += 1
@@ -72,7 +78,7 @@ def test_ranges_hold_for_any_guess() -> None:
     for made in cases(range(72)):
         for group, scene in scenes(made):
             with np.errstate(all="ignore"):
-                ranges = Ranges.of(scene, *guess(scene, rng))
+                ranges = Ranges.of(scene, guess(scene, rng))
             for cell in range(len(group)):
                 _, features, s, outer, d = values(scene, group, made, cell)
                 hair = 1e-9 * (1 + np.abs(features).max(initial=0.0))
@@ -89,12 +95,12 @@ def test_ranges_hold_for_any_guess() -> None:
 
 def test_no_multipliers_bound_above_the_truth() -> None:
     """Random slopes, taus, boxes and multipliers of boxes: the bound is below the least value in the box."""
-    rng, seen, tight = np.random.default_rng(2), 0, 0
+    rng, seen, tight, cut = np.random.default_rng(2), 0, 0, 0
     for made in cases(range(96)):
         for group, scene in scenes(made):
             net = scene.net
             with np.errstate(all="ignore"):
-                ranges = Ranges.of(scene, *guess(scene, rng))
+                ranges = Ranges.of(scene, guess(scene, rng))
             low, high = root_box(scene, ranges)
             for _ in range(6):
                 cell = int(rng.integers(len(group)))
@@ -109,9 +115,12 @@ def test_no_multipliers_bound_above_the_truth() -> None:
                         side = bool(rng.integers(2))
                         (a if side else b)[v] = at
                         inside &= variables[:, v] >= at - 1e-12 if side else variables[:, v] <= at + 1e-12
-                box = split_box(net, a[None], b[None])
+                only, part = parts_of(scene, cell, rng)
+                columns = inputs_of(scene, group, made.task, made.n, cell)
+                inside &= only[0][np.arange(columns.shape[1]), columns].all(axis=1)
+                box = split_box(net, a[None], b[None], part, scene.words.parts(only))
                 with np.errstate(all="ignore"):
-                    p = units(scene, ranges, np.array([cell]), box)
+                    p = within(scene, ranges.at(np.array([cell])), box).units
                 beta = net.beta.mid[:, scene.labels[cell]] - net.beta.mid[:, rival]
                 slope = np.where(p[0][0] >= 0, beta, np.where(p[1][0] <= 0, 0.0, beta * rng.random(net.hidden)))
                 slope = slope + rng.normal(size=net.hidden) * rng.choice([0.0, 0.1, 3.0])
@@ -125,8 +134,54 @@ def test_no_multipliers_bound_above_the_truth() -> None:
                 least = value[inside].min(initial=np.inf)
                 assert found <= least + 1e-9 * (1 + np.abs(value).max()), (made.family, found, least)
                 seen += bool(inside.any())
+                cut += bool(inside.any()) and part[0] == 0
                 tight += bool(inside.any()) and found > least - 0.5 * np.abs(value).max()
-    assert seen >= 800 and tight >= 100, (seen, tight)
+    assert seen >= 800 and tight >= 100 and cut >= 300, (seen, tight, cut)
+
+
+def parts_of(scene: Scene, cell: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What slots may hold (1, J, S) after some random cuts, and the row of it, -1 where nothing was cut."""
+    only, cuts = scene.words.only(np.array([cell])), 0
+    for slot in rng.permutation(only.shape[1])[: int(rng.integers(0, 4))]:
+        keep = only[0, slot] & (rng.random(only.shape[2]) < 0.6)
+        if keep.any() and not keep[only[0, slot]].all():
+            only[0, slot], cuts = keep, cuts + 1
+    return only, np.array([0 if cuts else -1])
+
+
+def test_ranges_of_parts_hold_and_shrink() -> None:
+    """Of cells whose slots hold less, for any guess: every input left lies in them, and empty parts are seen."""
+    rng, seen, narrower, empty = np.random.default_rng(5), 0, 0, 0
+    for made in cases(range(72)):
+        for group, scene in scenes(made):
+            with np.errstate(all="ignore"):
+                ranges = Ranges.of(scene, guess(scene, rng) * 0.1)
+            for _ in range(3):
+                cell = int(rng.integers(len(group)))
+                only, part = parts_of(scene, cell, rng)
+                columns = inputs_of(scene, group, made.task, made.n, cell)
+                inside = only[0][np.arange(columns.shape[1]), columns].all(axis=1)
+                whole, wanted = ranges.at(np.array([cell])), np.ones((1, len(scene.net.ranged)), dtype=bool)
+                free = np.zeros((1, scene.net.heads)), np.full((1, scene.net.heads), np.inf)
+                kept = scene.words.parts(only)
+                assert (kept[0][np.arange(columns.shape[1]), columns].all(axis=1) == inside).all()
+                with np.errstate(all="ignore"):
+                    here = whole.narrowed(scene, np.array([cell]), kept, free, wanted)
+                _, features, s, outer, d = values(scene, group, made, cell)
+                hair = 1e-9 * (1 + np.abs(features).max(initial=0.0))
+                for found, (low, high) in (
+                    (features[:, scene.net.ranged], here.features),
+                    (s, here.s),
+                    (outer, here.outer),
+                    (d, here.heads),
+                ):
+                    assert (found[inside] >= low[0] - hair).all() and (found[inside] <= high[0] + hair).all()
+                seen += part[0] == 0 and bool(inside.any())
+                empty += not inside.any()
+                if part[0] == 0 and len(scene.net.ranged):
+                    width, before = (np.subtract(*r.features[::-1]).sum() for r in (here, whole))
+                    narrower += bool(width < 0.9 * before)
+    assert seen >= 100 and narrower >= 60 and empty >= 3, (seen, narrower, empty)
 
 
 # ------------------------------------------------------------------------------------------------ what is refused

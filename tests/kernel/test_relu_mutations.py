@@ -51,11 +51,11 @@ def accepted(model: Model, task: Task, n: int, arrays: Arrays) -> bool:
     return judge(certificate(model, task, n, arrays), model.arch, model.tensors).accepted
 
 
-def cut_case(seed: int = 123, heads: int = 2, norm: str = "none") -> tuple[Model, Task, int, Arrays]:
+def cut_case(seed: int = 295, heads: int = 2, norm: str = "none") -> tuple[Model, Task, int, Arrays]:
     """A model, right on one cell, whose certificate has cuts, and multipliers of boxes where there are two heads."""
     made = one_cell(seed, heads, norm)
     arrays = arrays_of(made.model, made.task, made.n)
-    assert arrays is not None and len(arrays["split"]) >= 3
+    assert arrays is not None and len(arrays["split"]) >= 3 and len(arrays["symbols"])
     return made.model, made.task, made.n, arrays
 
 
@@ -169,22 +169,23 @@ def test_no_arrays_prove_a_false_claim() -> None:
             if worst(model, task, n)[0] > -1e-6:
                 continue
             for _ in range(8):
-                assert not accepted(model, task, n, misleading(good, rng, model)), seed
+                assert not accepted(model, task, n, misleading(good, rng, model, task, n)), seed
                 tried += 1
     assert tried >= 200
 
 
-def misleading(good: Arrays, rng: np.random.Generator, model: Model) -> Arrays:
+def misleading(good: Arrays, rng: np.random.Generator, model: Model, task: Task, n: int) -> Arrays:
     """Arrays of the right form for the same number of trees."""
     trees = int((good["node"] < 0).sum()) - int((good["node"] >= 0).sum())
     layer, ff = model.arch.layers[:2]
     assert isinstance(layer, Attention) and isinstance(ff, FeedForward)
     variables = ff.hidden + layer.heads + (ff.norm == "pre")
+    slots = task.domain(n).positions
     node: list[int] = []
     for _ in range(trees):
         open_ = 1
         while open_:
-            kind = int(rng.integers(-3, variables)) if len(node) < 20 * trees and rng.random() < 0.4 else -1
+            kind = int(rng.integers(-3, variables + slots)) if len(node) < 20 * trees and rng.random() < 0.4 else -1
             node.append(kind)
             open_ += 1 if kind >= 0 else -1
     tree = np.array(node)
@@ -196,9 +197,9 @@ def misleading(good: Arrays, rng: np.random.Generator, model: Model) -> Arrays:
 
     return {
         "node": tree,
-        "split": rng.normal(size=int((tree >= 0).sum())) * rng.choice([0.0, 1.0, 3.0]),
+        "split": rng.normal(size=int(((tree >= 0) & (tree < variables)).sum())) * rng.choice([0.0, 1.0, 3.0]),
+        "symbols": rng.integers(0, 256, (int((tree >= variables).sum()), good["symbols"].shape[1]), dtype=np.uint8),
         "range": wild("range", len(good["range"])),
-        "joint": rng.integers(0, 2, good["joint"].shape),
         "slope": wild("slope", leaves),
         "tau": wild("tau", leaves),
         "plus": np.abs(wild("plus", several)),
@@ -206,7 +207,7 @@ def misleading(good: Arrays, rng: np.random.Generator, model: Model) -> Arrays:
     }
 
 
-@pytest.mark.parametrize("given", [(123, 2, "none"), (55, 1, "middle")])
+@pytest.mark.parametrize("given", [(295, 2, "none"), (55, 1, "middle")])
 def test_a_tree_must_be_whole_and_each_leaf_prove_its_own_box(given: tuple[int, int, str]) -> None:
     """Cuts and leaves dropped, doubled, exchanged or of the wrong sign: rejected, though the claim is true."""
     model, task, n, good = cut_case(*given)
@@ -220,8 +221,15 @@ def test_a_tree_must_be_whole_and_each_leaf_prove_its_own_box(given: tuple[int, 
     rest = {name: np.delete(good[name], 0, axis=0) for name in ("slope", "tau")}
     gone = good | rest | {"node": np.delete(node, leaf[0])}  # a leaf is missing, and all arrays fit each other
     assert not accepted(model, task, n, gone)
-    closed = good | rest | {"node": np.delete(node, [first, leaf[0]]), "split": split[1:]}  # half a cell is left out
+    cut = "split" if node[first] < node.max() else "symbols"  # slots are the last of what is cut
+    closed = good | rest | {"node": np.delete(node, [first, leaf[0]]), cut: good[cut][1:]}  # half a cell is left out
     assert not accepted(model, task, n, closed)
+    slot = int(np.flatnonzero(node == node.max())[0])
+    for changed in (node[slot] + 1, node[slot] - 1, task.domain(n).positions + node[slot], 0):
+        assert not accepted(model, task, n, good | {"node": np.where(np.arange(len(node)) == slot, changed, node)})
+    for symbols in (good["symbols"] * 0, good["symbols"] | 255, good["symbols"][:, :0]):
+        assert not accepted(model, task, n, good | {"symbols": symbols})
+    assert not accepted(model, task, n, good | {"symbols": good["symbols"].astype(np.int64)})
     wrong = 0
     for cut in range(len(split)):
         for value in (-1e300, 1e300):
@@ -244,7 +252,7 @@ def test_a_leaf_that_proves_one_side_does_not_prove_the_other() -> None:
     model, task, n, good = cut_case()
     for at in range(len(good["slope"])):
         alone = {name: good[name][[at]] for name in ("slope", "tau")}
-        alone |= {"node": np.array([-2, -2]), "split": np.zeros(0)}
+        alone |= {"node": np.array([-2, -2]), "split": np.zeros(0), "symbols": good["symbols"][:0]}
         alone |= {name: good[name][:0] for name in ("plus", "minus")}
         two = {name: np.concatenate([alone[name]] * 2) for name in ("slope", "tau")}
         assert not accepted(model, task, n, good | alone | two)

@@ -109,9 +109,9 @@ def test_partial_results_are_resumed_and_then_removed(
 def test_partial_results_are_not_believed(half_trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trees that prove too much and inputs that fail elsewhere: the kernel judges them anew."""
     whole = survey(half_trained, TASK, N)
-    monkeypatch.setattr(module, "_open", lambda finding: False)
+    monkeypatch.setattr(module.Finding, "decided", True)
     monkeypatch.setattr(module.Partial, "remove", lambda self: None)
-    file = module.Partial(tmp_path, half_trained, TASK, N, REAL)
+    file = module.Partial(tmp_path, module.bench_of(half_trained, TASK, N, REAL), REAL)
     file.write({finding.piece.number: finding for finding in whole.findings})
     tensors = tensors_from_bytes(file.path.read_bytes(), "partial")
     worst = whole.worst(1)[0].tokens

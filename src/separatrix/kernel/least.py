@@ -8,6 +8,7 @@ of terms, and it is bounded from below in directed rounding:
               different classes, and c_jk is the least l_j(s) over symbols of class k (weak duality). Any prices are
               sound; those of an optimal assignment are looked for here, and need not be right;
     regular   the shortest path through the automaton.
+A sum over no word at all is +inf.
 """
 
 from __future__ import annotations
@@ -37,16 +38,23 @@ class Words:
     columns: np.ndarray
     tied: np.ndarray
 
-    def low(self, terms: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        """(B,) from lower ends (B, J, S) and the cells (B,) that they are about; not finite where nothing is known."""
+    def low(self, terms: np.ndarray, cell: np.ndarray, only: np.ndarray | None = None) -> np.ndarray:
+        """(B,) from lower ends (B, J, S) and the cells (B,) that they are about; not finite where nothing is known.
+
+        only (B, J, S): for parts of cells, see `parts`; +inf for one that is seen to hold no word.
+        """
         terms = np.where(np.isfinite(terms), terms, -np.inf)
-        best = np.where(self.allowed, terms, np.inf).min(axis=2)
-        row = np.arange(len(terms))
-        for place, column in zip(self.places[cell].T, self.columns[cell].T, strict=True):
-            best[row, place] = terms[row, place, column]
+        if only is not None:
+            best = np.where(only, terms, np.inf).min(axis=2)
+        else:
+            best = np.where(self.allowed, terms, np.inf).min(axis=2)
+            row = np.arange(len(terms))
+            for place, column in zip(self.places[cell].T, self.columns[cell].T, strict=True):
+                best[row, place] = terms[row, place, column]
+        none = np.isposinf(best).any(axis=1)  # a slot has no symbol: terms are below +inf
         if self.constraint.kind == "product" or not len(self.tied):
-            return sum_low(best, axis=1)
-        allowed = self.only(cell)[:, self.tied]  # (B, T, S)
+            return self._sum(best, none, whole=only is None)
+        allowed = (self.only(cell) if only is None else only)[:, self.tied]  # (B, T, S)
         own = np.where(allowed, terms[:, self.tied], np.inf)
         best[:, self.tied] = 0.0
         match self.constraint.kind:
@@ -58,7 +66,35 @@ class Words:
                 rest = self._regular(own)
             case kind:
                 raise RejectedError(f"a cell of this task has a constraint of unknown kind {kind!r}")
-        return sum_low(np.concatenate([best, rest[:, None]], axis=1), axis=1)
+        both = np.concatenate([best, rest[:, None]], axis=1)
+        return self._sum(both, none | np.isposinf(rest), whole=only is None)
+
+    def _sum(self, values: np.ndarray, none: np.ndarray, whole: bool) -> np.ndarray:
+        if whole and none.any():
+            raise RejectedError("a cell of this task holds no input; nothing is proved about it")
+        return np.where(none, np.inf, sum_low(np.where(none[:, None], 0.0, values), axis=1))
+
+    def parts(self, only: np.ndarray) -> np.ndarray:
+        """(B, J, S) from what slots may hold in parts of cells: of distinct words, no slot holds what another must.
+
+        A slot that is left without a symbol says that the part holds no word.
+        """
+        if self.constraint.kind != "distinct" or not len(self.tied):
+            return only
+        kinds, mine = self.constraint.class_of(self.ids), only[:, self.tied]
+        classes = np.unique(kinds[kinds >= 0])
+        is_class = kinds[:, None] == classes  # (S, K)
+        there = mine.astype(np.float32) @ is_class.astype(np.float32) > 0  # (B, T, K)
+        for _ in self.tied:
+            sole = there & (there.sum(axis=2, keepdims=True) == 1)
+            left = there & ~(sole.sum(axis=1, keepdims=True) - sole > 0)
+            if np.array_equal(left, there):
+                break
+            there = left
+        known = np.where(kinds >= 0, np.searchsorted(classes, kinds), 0)
+        result = only.copy()
+        result[:, self.tied] = mine & (kinds >= 0) & there[:, :, known]
+        return result
 
     def only(self, cell: np.ndarray) -> np.ndarray:
         """(B, J, S) what the slots may hold in these cells, forced ones included."""
@@ -80,31 +116,32 @@ class Words:
         this = self.ids == self.constraint.symbol
         can, must = (allowed & this).any(axis=2), ~(allowed & ~this).any(axis=2)
         may, wanted = can & ~must, self.constraint.count - must.sum(axis=1)
-        if (wanted < 0).any() or (wanted > may.sum(axis=1)).any():
-            raise _empty()
+        none = (wanted < 0) | (wanted > may.sum(axis=1)) | (must & ~can).any(axis=1)
         other = np.where(this, np.inf, terms).min(axis=2, initial=np.inf)
         there = np.where(this, terms, np.inf).min(axis=2, initial=np.inf)
         base = np.where(must, there, other)
         gain = np.where(may, np.nextafter(there - np.where(may, other, 0.0), -np.inf), np.inf)
         gain = np.sort(gain, axis=1)
         taken = np.where(np.arange(gain.shape[1]) < wanted[:, None], gain, 0.0)
-        return sum_low(np.concatenate([base, taken], axis=1), axis=1)
+        both = np.where(none[:, None], 0.0, np.concatenate([base, taken], axis=1))
+        return np.where(none, np.inf, sum_low(both, axis=1))
 
     def _distinct(self, terms: np.ndarray) -> np.ndarray:
         kinds = self.constraint.class_of(self.ids)
         known = np.flatnonzero(kinds >= 0)
         order = known[np.argsort(kinds[known], kind="stable")]
         if not len(order):
-            raise _empty()
+            return np.full(len(terms), np.inf)
         _, starts = np.unique(kinds[order], return_index=True)
         cost = np.minimum.reduceat(terms[:, :, order], starts, axis=2)  # (B, T, K)
         open_ = cost < np.inf
-        if (open_.any(axis=1).sum(axis=1) < cost.shape[1]).any() or not open_.any(axis=2).all():
-            raise _empty()
+        nobody = np.any(~open_.any(axis=2), axis=1)
+        none = nobody | (open_.any(axis=1).sum(axis=1) < cost.shape[1])
         price = np.where(open_.any(axis=1), _prices(cost), np.inf)  # of a class that nobody may take: never paid
         reduced = np.where(open_, np.nextafter(cost - np.where(open_, price[:, None], 0.0), -np.inf), np.inf)
         cheapest = np.sort(price, axis=1)[:, : cost.shape[1]]
-        return sum_low(np.concatenate([reduced.min(axis=2), cheapest], axis=1), axis=1)
+        both = np.concatenate([reduced.min(axis=2), cheapest], axis=1)
+        return np.where(none, np.inf, sum_low(np.where(none[:, None], 0.0, both), axis=1))
 
     def _regular(self, terms: np.ndarray) -> np.ndarray:
         table = np.array(self.constraint.transitions)
@@ -122,10 +159,7 @@ class Words:
             step = np.where(way, step, np.inf).reshape(len(terms), -1)
             least = np.full(least.shape, np.inf)
             least[:, targets] = np.minimum.reduceat(step[:, order], starts, axis=1)
-        end = least[:, list(self.constraint.accepting)]
-        if not (end < np.inf).any(axis=1).all():
-            raise _empty()
-        return end.min(axis=1)
+        return least[:, list(self.constraint.accepting)].min(axis=1, initial=np.inf)
 
 
 @np.errstate(all="ignore")  # what is not finite becomes a price of 0
@@ -166,7 +200,3 @@ def _prices(cost: np.ndarray) -> np.ndarray:
             todo = todo[before != 0]
     fine = np.isfinite(price).all(axis=1, keepdims=True)
     return np.where(fine, price, 0.0)[:, 1:]
-
-
-def _empty() -> RejectedError:
-    return RejectedError("a cell of this task holds no input; nothing is proved about it")

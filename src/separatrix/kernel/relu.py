@@ -2,39 +2,36 @@
 
 Layer norms may stand before either and at the end. Array `range` (cells, 2, R, H) guesses, for every feature that is
 ranged (see `relu_net`), the least and the greatest share of each head: the kernel derives ranges from it that hold for
-any guess, head by head, or by corners where `joint` (cells, 2, R) is 1. The other arrays give, for every cell and every
-other answer in the order in which the task lists them, one tree that cuts the cell, in preorder, and multipliers for
-each leaf (see `relu_bounds`). `node` (K,) holds
+any guess (see `relu_ranges`). The other arrays give, for every cell and every other answer in the order in which the
+task lists them, one tree that cuts the cell, in preorder, and multipliers for each leaf (see `relu_bounds`). `node`
+(K,) holds
     v >= 0   two children follow: variable v is at most the next number of `split`, then at least that number; the
              variables are the F pre-activations (times s), the H denominators, and s where there is an inner norm;
+             from their number on, v counts slots: the slot holds a symbol in the next set of `symbols`, then none;
     -1       a leaf, every head alone;
     -2       the corners of the box of all 1 / D_h;
     -3       the same, with multipliers for the box.
-`split` (inner nodes,), `slope` (leaves, F), `tau` (leaves, H; width 0 where H = 1), `plus` and
-`minus` (leaves -3, 2, H) are read in the same order. A box that holds no input, by the ranges that the kernel derived,
-needs no proof.
+`split` (cut variables,), `symbols` (cut slots, symbols in bytes of eight), `slope` (leaves, F), `tau` (leaves, H;
+width 0 where H = 1), `plus` and `minus` (leaves -3, 2, H) are read in the same order. A box that holds no input, by the
+ranges that the kernel derived, needs no proof.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import numpy as np
 
 from separatrix.core.arch import Arch
-from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.task import Task
 from separatrix.kernel.case import Case
 from separatrix.kernel.labelled import fitting_domain, groups
-from separatrix.kernel.relu_bounds import Box, Leaves, Ranges, leaves_low
+from separatrix.kernel.relu_bounds import Box, Leaves, leaves_low
 from separatrix.kernel.relu_net import Net
+from separatrix.kernel.relu_ranges import Ranges
 from separatrix.kernel.relu_tables import Scene
-
-ALONE, CORNERS, MULTIPLIERS = -1, -2, -3
-MOST_WORK = 2**42  # terms of all corners of all leaves
-LARGEST = 2.0**300  # of a multiplier
-NAMES = ("node", "split", "range", "joint", "slope", "tau", "plus", "minus")
+from separatrix.kernel.relu_trees import ALONE, MULTIPLIERS, Trees
 
 
 def check_case(case: Case) -> str:
@@ -44,13 +41,13 @@ def check_case(case: Case) -> str:
         raise UnknownError("the relu check is in real arithmetic only")
     task, n = case.task, case.n
     net = read_model(task, n, case.model(), case.tensors)
-    trees = Trees.of(case.arrays, net, len(net.slot.mid) * task.domain(n).vocabulary)
+    trees = Trees.of(case.arrays, net, task.domain(n).vocabulary)
     cells = 0
     for group in groups(task, n):
         cells += len(group)
         with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
             scene = Scene.of(net, group, task.domain(n))
-            bad = np.argwhere(~proved(scene, trees))
+            bad = np.argwhere(~(margins_low(scene, trees) > 0))
         if len(bad):
             cell, rival = bad[0]
             rival += rival >= scene.labels[cell]
@@ -71,109 +68,35 @@ def read_model(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray]
         return Net.of(arch, tensors, domain.positions)
 
 
-@dataclass(slots=True)
-class Trees:
-    """The arrays of a certificate, read from front to back. at: next node, split, leaf, leaf with multipliers, cell."""
+def margins_low(scene: Scene, trees: Trees) -> np.ndarray:
+    """(cells, k - 1) floats below logit[label] - logit[other], times what norms divide by, for a whole group.
 
-    arrays: Mapping[str, np.ndarray]
-    at: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], net: Net, terms: int) -> Trees:
-        """Checks names, types, shapes and numbers; `terms` bounds the terms of one separable sum."""
-        if set(arrays) != set(NAMES):
-            raise InputError(f"the arrays of this kind of certificate are {', '.join(NAMES)}")
-        node, heads, hidden = arrays["node"], net.heads, net.hidden
-        variables = hidden + heads + (net.inner_eps is not None)
-        if node.dtype != np.int64 or node.ndim != 1 or ((node < MULTIPLIERS) | (node >= variables)).any():
-            raise InputError("array node holds something that is neither a variable nor a kind of leaf")
-        leaves, several = int((node < 0).sum()), int((node == MULTIPLIERS).sum())
-        joint = arrays["joint"]
-        cells = len(arrays["range"]) if arrays["range"].ndim else 0
-        shapes = {
-            "split": (len(node) - leaves,),
-            "range": (cells, 2, len(net.ranged), heads),
-            "slope": (leaves, hidden),
-            "tau": (leaves, heads if heads > 1 else 0),
-            "plus": (several, 2, heads),
-            "minus": (several, 2, heads),
-        }
-        if joint.dtype != np.int64 or joint.shape != (cells, 2, len(net.ranged)) or not np.isin(joint, (0, 1)).all():
-            raise InputError(f"array joint does not hold {cells} x 2 x {len(net.ranged)} times 0 or 1")
-        for name, shape in shapes.items():
-            array = arrays[name]
-            if array.dtype.name not in ("float64", "float32") or array.shape != shape or not np.isfinite(array).all():
-                raise InputError(f"array {name} does not hold {shape} finite numbers")
-            if (np.abs(array.astype(np.float64)) > LARGEST).any():
-                raise RejectedError(f"a number in array {name} is too large")
-        if (arrays["plus"] < 0).any() or (arrays["minus"] < 0).any():
-            raise RejectedError("a multiplier is negative")
-        if ((leaves + int(joint.sum())) * 2**heads + joint.size * heads) * terms > MOST_WORK:
-            raise UnknownError(f"checking {leaves} leaves with {heads} heads takes more than {MOST_WORK} steps")
-        return cls(
-            {name: arrays[name] if name in ("node", "joint") else arrays[name].astype(np.float64) for name in NAMES}
-        )
-
-    def ranges(self, scene: Scene) -> Ranges:
-        """Those of the next cells, one group."""
-        start, count = self.at[4], len(scene.labels)
-        self.at[4] += count
-        if self.at[4] > len(self.arrays["range"]):
-            raise RejectedError("the certificate ends before the cells do")
-        part = slice(start, start + count)
-        return Ranges.of(scene, self.arrays["range"][part], self.arrays["joint"][part] > 0)
-
-    def take(self, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray, np.ndarray]]:
-        """The leaves of the next tree: kind, its number, that of its multipliers, and its box within the root's."""
-        boxes, node, split = [(low, high)], self.arrays["node"], self.arrays["split"]
-        while boxes:
-            a, b = boxes.pop()
-            if self.at[0] == len(node):
-                raise RejectedError("the certificate ends before the cells do")
-            kind = int(node[self.at[0]])
-            self.at[0] += 1
-            if kind < 0:
-                yield kind, self.at[2], self.at[3], a, b
-                self.at[2] += 1
-                self.at[3] += kind == MULTIPLIERS
-                continue
-            cut = split[self.at[1]]
-            self.at[1] += 1
-            if not a[kind] < cut < b[kind]:
-                raise RejectedError("a variable is split outside its range")
-            upper, lower = a.copy(), b.copy()
-            upper[kind] = lower[kind] = cut
-            boxes += [(upper, b), (a, lower)]
-
-    def close(self) -> None:
-        """RejectedError where something is left over."""
-        if self.at[0] != len(self.arrays["node"]) or self.at[4] != len(self.arrays["range"]):
-            raise RejectedError("the certificate goes on after the last cell")
-
-
-def proved(scene: Scene, trees: Trees) -> np.ndarray:
-    """(cells, k - 1) whether the next trees prove that the label beats each other answer, for a whole group."""
+    By the next trees; a positive number proves that the label beats that answer.
+    """
     net, cells, answers = scene.net, len(scene.labels), scene.net.answers
     ranges = trees.ranges(scene)
     low, high = root_box(scene, ranges)
     rows: list[tuple[int, int, int, int, int]] = []  # cell, rival, kind, leaf, number of the multipliers
-    lows, highs = [], []
+    lows, highs, parts, only = [], [], [], []
     for cell in range(cells):
         for rival in (r for r in range(answers) if r != scene.labels[cell]):
-            for kind, leaf, number, a, b in trees.take(low[cell], high[cell]):
+            for kind, leaf, number, a, b, part in trees.take(scene.words, cell, low[cell], high[cell]):
                 rows.append((cell, rival, kind, leaf, number if kind == MULTIPLIERS else -1))
                 lows.append(a)
                 highs.append(b)
-    result = np.ones((cells, answers), dtype=bool)
+                parts.append(-1 if part is None else len(only))
+                only += [] if part is None else [part]
+    result = np.full((cells, answers), np.inf)
     if rows:
         cell, rival, kind, leaf, number = np.array(rows).T
         plus, minus = np.zeros((2, len(rows), 2, net.heads))
         for array, name in ((plus, "plus"), (minus, "minus")):
             array[number >= 0] = trees.arrays[name][number[number >= 0]]
-        box = split_box(net, np.array(lows), np.array(highs))
+        whole = scene.words.parts(np.array(only, dtype=bool).reshape(len(only), *scene.words.allowed.shape))
+        box = split_box(net, np.array(lows), np.array(highs), np.array(parts), whole)
         slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
         leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, plus, minus)
-        np.logical_and.at(result, (cell, rival), leaves_low(scene, ranges, leaves) > 0)
+        np.minimum.at(result, (cell, rival), leaves_low(scene, ranges, leaves))
     others = np.arange(answers) != scene.labels[:, None]
     return result[others].reshape(cells, answers - 1)
 
@@ -187,8 +110,8 @@ def root_box(scene: Scene, ranges: Ranges) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
 
 
-def split_box(net: Net, low: np.ndarray, high: np.ndarray) -> Box:
-    """The box of leaves, from the ends (L, variables) of the variables."""
+def split_box(net: Net, low: np.ndarray, high: np.ndarray, part: np.ndarray, only: np.ndarray) -> Box:
+    """The box of leaves, from the ends (L, variables) of the variables and what the slots hold (see `Box`)."""
     hidden, heads = net.hidden, net.heads
     s = low[:, hidden + heads :], high[:, hidden + heads :]
     ones = np.ones(len(low))
@@ -196,4 +119,6 @@ def split_box(net: Net, low: np.ndarray, high: np.ndarray) -> Box:
         (low[:, :hidden], high[:, :hidden]),
         (low[:, hidden : hidden + heads], high[:, hidden : hidden + heads]),
         (s[0][:, 0], s[1][:, 0]) if net.inner_eps is not None else (ones, ones),
+        part,
+        only,
     )

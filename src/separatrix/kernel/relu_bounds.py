@@ -11,6 +11,7 @@ and being linear in s while the input is fixed, it is enough to bound it at both
               bound it where every w_h is at an end of its range, and there it is a separable sum. To each corner may be
               added sum_h [minus_h (b_h - D_h) + plus_h (D_h - a_h)] times -1, for D_h in [a_h, b_h]: any multipliers
               plus, minus >= 0, which may depend on the end that w_h takes.
+Where the slots of a leaf hold only some of the cell's symbols, all ranges are those of that part (see `relu_ranges`).
 """
 
 from __future__ import annotations
@@ -19,22 +20,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separatrix.kernel.balls import TINY, Ball, gamma, sum_high, sum_low, times_low, up
-from separatrix.kernel.norm import root
+from separatrix.kernel.balls import Ball, gamma, sum_low, times_low
+from separatrix.kernel.relu_ranges import LEAST, SPARE, Ends, Ranges, alone, chunks, interval, terms, units
 from separatrix.kernel.relu_tables import Scene
-
-CHUNK = 2**21  # numbers in the largest array
-LEAST = 2.0**-600  # of D: what underflows in a term, 2^-1074, is then below SPARE after division by D
-SPARE = 2.0**-400
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """L boxes: of the pre-activations (L, F) beyond what `Ranges` says, of the D_h (L, H), of s (L,)."""
+    """L boxes: of the pre-activations (L, F) beyond what `Ranges` says, of the D_h (L, H), of s (L,).
 
-    units: tuple[np.ndarray, np.ndarray]
-    heads: tuple[np.ndarray, np.ndarray]
-    s: tuple[np.ndarray, np.ndarray]
+    part (L,): the row of `only` (rows, J, S) that says what the slots may hold; -1 for all that the cell allows.
+    """
+
+    units: Ends
+    heads: Ends
+    s: Ends
+    part: np.ndarray
+    only: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Box:
+        units, heads, s = ((e[0][rows], e[1][rows]) for e in (self.units, self.heads, self.s))
+        return Box(units, heads, s, self.part[rows], self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,112 +60,129 @@ class Leaves:
     plus: np.ndarray
     minus: np.ndarray
 
-
-@dataclass(frozen=True, slots=True)
-class Ranges:
-    """Floats below and above, on each of C cells: D_h (C, H), features that are ranged (C, R), s and S (C,)."""
-
-    heads: tuple[np.ndarray, np.ndarray]
-    features: tuple[np.ndarray, np.ndarray]
-    s: tuple[np.ndarray, np.ndarray]
-    outer: tuple[np.ndarray, np.ndarray]
-
-    @classmethod
-    def of(cls, scene: Scene, tau: np.ndarray, joint: np.ndarray) -> Ranges:
-        """From a guess tau (C, 2, R, H) of the least and the greatest share of each head: any is sound.
-
-        joint (C, 2, R): whether the heads are bounded together, by corners, or each alone.
-        """
-        net, cells = scene.net, len(scene.labels)
-        heads, which = scene.denominators(), net.ranged
-        ends = np.empty((2, cells, len(which)))
-        for side, sign in enumerate((1.0, -1.0)):
-            a, own = scene.feature(which), scene.own[which]
-            if sign < 0:
-                a, own = -a, -own
-            for corners in (False, True):
-                found = np.flatnonzero(joint[:, side] == corners)
-                for cell, r in (np.divmod(part, len(which)) for part in chunks(found, scene, not corners)):
-                    low, high, guess = heads[0][cell], heads[1][cell], sign * tau[cell, side, r]
-                    if corners:
-                        none = np.zeros((len(cell), 2, net.heads))
-                        least = _corners(scene, cell, a[r], guess, low, high, none, none)
-                    else:
-                        least = _alone(scene, cell, a[r], guess, low, high)
-                    ends[side, cell, r] = sign * sum_low(np.stack([least, own.low[r]]), axis=0)
-        features = ends[0], ends[1]
-        one = np.ones(cells)
-        s = outer = (one, one)
-        if net.inner_eps is not None:
-            s = _spread(_last(features, net.coordinates), net.inner_eps, net.width)
-        if net.outer_eps is not None:
-            outer = _spread(_outer_coordinates(scene, features, s), net.outer_eps, net.width)
-        return cls(heads, features, s, outer)
-
-
-def units(scene: Scene, ranges: Ranges, cell: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """(L, F) the ranges of the pre-activations in these boxes; low > high where a box is empty."""
-    low, high = _units(scene, tuple(r[cell, : scene.net.hidden] for r in ranges.features), box.s)  # pyright: ignore
-    return np.maximum(low, box.units[0]), np.minimum(high, box.units[1])
+    def __getitem__(self, rows: np.ndarray) -> Leaves:
+        return Leaves(
+            self.cell[rows],
+            self.rival[rows],
+            self.alone[rows],
+            self.box[rows],
+            self.slope[rows],
+            self.tau[rows],
+            self.plus[rows],
+            self.minus[rows],
+        )
 
 
 def leaves_low(scene: Scene, ranges: Ranges, leaves: Leaves) -> np.ndarray:
     """(L,) floats below s times the margin on the box of each leaf; +inf where the box is empty."""
-    count, hidden = len(leaves.cell), scene.net.hidden
-    low, high = units(scene, ranges, leaves.cell, leaves.box)
-    empty = (low > high).any(axis=1) | (leaves.box.heads[0] > leaves.box.heads[1]).any(axis=1)
-    empty |= leaves.box.s[0] > leaves.box.s[1]
-    result = np.full(count, np.inf)
-    same = leaves.box.s[0] == leaves.box.s[1]
-    for end in (0, 1):
-        rows = np.flatnonzero(~empty if end == 0 else ~empty & ~same)
-        if not len(rows):
-            continue
-        s = leaves.box.s[end][rows]
-        const = _constant(scene, ranges, leaves, rows, s, low[rows], high[rows])
-        weights = np.zeros((len(rows), scene.net.mix.mid.shape[2]))
-        weights[:, :hidden] = leaves.slope[rows]
-        if scene.net.outs:
-            at = np.arange(len(rows))
-            weights[at, hidden + scene.labels[leaves.cell[rows]]] = s
-            weights[at, hidden + leaves.rival[rows]] = -s
-        value = np.empty(len(rows))
-        for alone in (False, True):
-            for part in chunks(np.flatnonzero(leaves.alone[rows] == alone), scene, alone):
-                value[part] = _bound(scene, leaves, rows[part], weights[part], const[part], alone)
-        result[rows] = np.minimum(result[rows], value)
+    result, part = np.empty(len(leaves.cell)), leaves.box.part
+    for rows in chunks(np.flatnonzero(part < 0), scene, 1):
+        some = leaves[rows]
+        result[rows] = _low(scene, within(scene, ranges.at(some.cell), some.box), some, None)
+    for rows in chunks(np.flatnonzero(part >= 0), scene, 1):
+        some = leaves[rows]
+        only = some.box.only[some.box.part]
+        whole = ranges.at(some.cell)
+        here = whole.narrowed(scene, some.cell, only, some.box.heads, _wanted(scene, whole, some))
+        result[rows] = _low(scene, within(scene, here, some.box), some, only)
     return result
 
 
+def _wanted(scene: Scene, ranges: Ranges, leaves: Leaves) -> np.ndarray:
+    """(L, R) the features whose ranges matter: not of units of known sign, nor where delta = 0 for all p."""
+    beta = Ball(scene.net.beta.mid.T, scene.net.beta.rad.T)
+    least = (beta[scene.labels[leaves.cell]] - beta[leaves.rival]).low
+    low, high = units(scene, ranges.features, ranges.s)
+    wanted = np.ones((len(leaves.cell), len(scene.net.ranged)), dtype=bool)
+    wanted[:, : scene.net.hidden] = (low < 0) & (high > 0) & ~((leaves.slope >= 0) & (leaves.slope <= least))
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The ranges of L boxes: pre-activations (L, F), D_h (L, H), s and S (L,); where low > high a box is empty."""
+
+    units: Ends
+    heads: Ends
+    s: Ends
+    outer: Ends
+
+
+def within(scene: Scene, ranges: Ranges, box: Box) -> Inside:
+    """From the ranges (L) of the sets that the boxes lie in."""
+    s = np.maximum(ranges.s[0], box.s[0]), np.minimum(ranges.s[1], box.s[1])
+    low, high = units(scene, ranges.features, s)
+    return Inside(
+        (np.maximum(low, box.units[0]), np.minimum(high, box.units[1])),
+        (np.maximum(ranges.heads[0], box.heads[0]), np.minimum(ranges.heads[1], box.heads[1])),
+        s,
+        ranges.outer,
+    )
+
+
+def _low(scene: Scene, inside: Inside, leaves: Leaves, only: np.ndarray | None) -> np.ndarray:
+    ends = inside.units, inside.heads, tuple(e[:, None] for e in inside.s)
+    empty = np.any([(low > high).any(axis=1) for low, high in ends], axis=0)
+    result = np.full(len(leaves.cell), np.inf)
+    hidden = scene.net.hidden
+    for end in (0, 1):
+        rows = np.flatnonzero(~empty if end == 0 else ~empty & ~(inside.s[0] == inside.s[1]))
+        if not len(rows):
+            continue
+        some, s = leaves[rows], inside.s[end][rows]
+        here = Inside(*((e[0][rows], e[1][rows]) for e in (inside.units, inside.heads, inside.s, inside.outer)))
+        const = _constant(scene, here, some, s)
+        weights = np.zeros((len(rows), scene.net.mix.mid.shape[2]))
+        weights[:, :hidden] = some.slope
+        if scene.net.outs:
+            at = np.arange(len(rows))
+            weights[at, hidden + scene.labels[some.cell]] = s
+            weights[at, hidden + some.rival] = -s
+        value = np.empty(len(rows))
+        for by_head in (False, True):
+            for part in chunks(np.flatnonzero(some.alone == by_head), scene, 1 if by_head else _copies(scene)):
+                parts = None if only is None else only[rows[part]]
+                value[part] = _bound(scene, here, some, part, weights[part], const[part], by_head, parts)
+        result[rows] = np.minimum(result[rows], np.where(np.isnan(value), -np.inf, value))
+    return result
+
+
+def _copies(scene: Scene) -> int:
+    return max(2, 2**scene.net.heads // scene.net.heads + 1)
+
+
 def _bound(
-    scene: Scene, leaves: Leaves, rows: np.ndarray, weights: np.ndarray, const: np.ndarray, alone: bool
+    scene: Scene,
+    inside: Inside,
+    leaves: Leaves,
+    rows: np.ndarray,
+    weights: np.ndarray,
+    const: np.ndarray,
+    by_head: bool,
+    only: np.ndarray | None,
 ) -> np.ndarray:
     a, cell, tau = scene.functional(weights), leaves.cell[rows], leaves.tau[rows]
     own = (Ball.exact(weights) @ Ball(scene.own.mid[:, None], scene.own.rad[:, None]))[:, 0].low
-    low, high = leaves.box.heads[0][rows], leaves.box.heads[1][rows]
+    low, high = inside.heads[0][rows], inside.heads[1][rows]
     if scene.net.heads == 1:  # then the sign of the sum with this tau is that of the bound
         tau = -(own + const)[:, None]
-    if alone:
-        least = _alone(scene, cell, a, tau, low, high)
+    if by_head:
+        least = sum_low(alone(scene, cell, a, tau, low, high, only), axis=1)
     else:
-        least = _corners(scene, cell, a, tau, low, high, leaves.plus[rows], leaves.minus[rows])
+        least = _corners(scene, cell, a, tau, low, high, leaves.plus[rows], leaves.minus[rows], only)
     return sum_low(np.stack([least, own, const]), axis=0)
 
 
-def _constant(
-    scene: Scene, ranges: Ranges, leaves: Leaves, rows: np.ndarray, s: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
+def _constant(scene: Scene, inside: Inside, leaves: Leaves, s: np.ndarray) -> np.ndarray:
     """(L,) below what does not depend on the heads: delta, lambda (shift + slope s), s (constant + t S)."""
-    net, label, rival = scene.net, scene.labels[leaves.cell[rows]], leaves.rival[rows]
-    slope, at = Ball.exact(leaves.slope[rows]), Ball.exact(s[:, None])
+    net, label, rival = scene.net, scene.labels[leaves.cell], leaves.rival
+    slope, at = Ball.exact(leaves.slope), Ball.exact(s[:, None])
     beta = Ball(net.beta.mid.T, net.beta.rad.T)
-    parts = [_delta(beta[label] - beta[rival], leaves.slope[rows], low, high)]
+    parts = [_delta(beta[label] - beta[rival], leaves.slope, *inside.units)]
     parts.append((slope * (net.shift[None] + net.slope[None] * at)).low)
-    outer = tuple(end[leaves.cell[rows]] for end in ranges.outer)
-    tilt = net.tilt[label] - net.tilt[rival]
-    tilted = Ball(np.zeros(len(rows)), np.zeros(len(rows)))
+    tilted = Ball(np.zeros(len(s)), np.zeros(len(s)))
     if net.outer_eps is not None:
-        tilted = _interval(*outer) * tilt
+        tilted = interval(*inside.outer) * (net.tilt[label] - net.tilt[rival])
     parts.append((at[:, 0] * (net.constant[label] - net.constant[rival] + tilted)).low[:, None])
     return sum_low(np.concatenate(parts, axis=1), axis=1)
 
@@ -174,21 +197,6 @@ def _delta(beta: Ball, slope: np.ndarray, low: np.ndarray, high: np.ndarray) -> 
     return np.where((low <= 0) & (high >= 0), np.minimum(least, 0.0), least)
 
 
-def _alone(scene: Scene, cell: np.ndarray, a: Ball, tau: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(L,) below sum_h N_h / D_h, every head by itself; low, high (L, H): ranges of the D_h."""
-    least = np.empty(tau.shape)
-    for h in range(scene.net.heads):
-        least[:, h] = scene.words.low(_terms(scene, a[:, h], tau[:, h], h), cell)
-    share = np.where(least >= 0, least / high, least / low)
-    share = np.where(low >= LEAST, share - np.abs(share) * gamma(1) - SPARE, -np.inf)
-    return sum_low(np.concatenate([share, tau], axis=1), axis=1)
-
-
-def _terms(scene: Scene, a: Ball, tau: np.ndarray, head: int) -> np.ndarray:
-    """(L, J, S) floats below e (a - tau) of one head."""
-    return times_low(scene.low[head], scene.high[head], (a - Ball.exact(tau[:, None, None])).low)
-
-
 def _corners(
     scene: Scene,
     cell: np.ndarray,
@@ -198,17 +206,18 @@ def _corners(
     high: np.ndarray,
     plus: np.ndarray,
     minus: np.ndarray,
+    only: np.ndarray | None,
 ) -> np.ndarray:
     """(L,) below sum_h N_h / D_h, by the 2^H corners.
 
-    The term of a head is w (term of `_terms`) + c e with c = minus - plus; `slack` of its size, taken off beforehand,
+    The term of a head is w (term of `terms`) + c e with c = minus - plus; `slack` of its size, taken off beforehand,
     covers its roundings and those of the sum over heads. Sums over slots are rounded by `Words.low`.
     """
     heads, slots, width = scene.low.shape
     ends = np.arange(2**heads)[:, None] >> np.arange(heads) & 1
     pick = np.concatenate([ends == 0, ends == 1], axis=1).astype(np.float64)  # (2^H, 2H): which end each w_h takes
     slack = gamma(2 * heads + 16)
-    term = np.stack([_terms(scene, a[:, h], tau[:, h], h) for h in range(heads)], axis=1)  # (L, H, J, S)
+    term = np.stack([terms(scene, a[:, h], tau[:, h], h) for h in range(heads)], axis=1)  # (L, H, J, S)
     w = np.stack([np.nextafter(1.0 / high, 0.0), np.nextafter(1.0 / low, np.inf)], axis=1)  # (L, 2, H)
     both = w[:, :, :, None, None] * term[:, None]
     both -= np.abs(both) * slack
@@ -219,67 +228,8 @@ def _corners(
         gain, cost = plus * low[:, None], minus * high[:, None]
         offset = ((gain - cost) - (gain + cost) * slack).reshape(len(cell), -1) @ pick.T
     corner = (pick @ both.reshape(len(cell), 2 * heads, -1)).reshape(-1, slots, width)
-    least = scene.words.low(corner, np.repeat(cell, len(pick))).reshape(len(cell), -1)
+    only = None if only is None else np.repeat(only, len(pick), axis=0)
+    least = scene.words.low(corner, np.repeat(cell, len(pick)), only).reshape(len(cell), -1)
     value = (sum_low(np.stack([least, offset]), axis=0) - SPARE).min(axis=1)
     fine = np.all((low >= LEAST) & (low <= high), axis=1)
     return sum_low(np.concatenate([np.where(fine, value, -np.inf)[:, None], tau], axis=1), axis=1)
-
-
-def _units(
-    scene: Scene, features: tuple[np.ndarray, np.ndarray], s: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(L, F) ranges of the pre-activations, from those of their features and of s."""
-    net = scene.net
-    more = net.shift[None] + net.slope[None] * _interval(*s)[:, None]
-    return sum_low(np.stack([features[0], more.low])), sum_high(np.stack([features[1], more.high]))
-
-
-def _interval(low: np.ndarray, high: np.ndarray) -> Ball:
-    mid = (low + high) / 2
-    return Ball(mid, np.nextafter(np.maximum(high - mid, mid - low), np.inf))
-
-
-def _last(ends: tuple[np.ndarray, np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
-    return ends[0][:, ends[0].shape[1] - count :], ends[1][:, ends[1].shape[1] - count :]
-
-
-def _spread(c: tuple[np.ndarray, np.ndarray], eps: Ball, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """(C,) floats below and above sqrt(|c|^2 / d + d^2 eps), from ranges of the coordinates (C, d)."""
-    most = np.maximum(np.abs(c[0]), np.abs(c[1]))
-    least = np.where((c[0] <= 0) & (c[1] >= 0), 0.0, np.minimum(np.abs(c[0]), np.abs(c[1])))
-    ends = []
-    for size, above in ((least, False), (most, True)):
-        square = (_interval(size, size) * _interval(size, size)) @ Ball.exact(np.full((d, 1), 1.0))
-        total = Ball(square.mid / d, up(square.rad / d + np.abs(square.mid / d) * 2.0**-53)) + eps * Ball.exact(
-            np.float64(d) * d
-        )
-        value = total.high if above else np.maximum(total.low, 0.0)
-        ends.append(root(value[:, 0], above=above))
-    return ends[0], ends[1]
-
-
-def _outer_coordinates(
-    scene: Scene, features: tuple[np.ndarray, np.ndarray], s: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(C, d) ranges of the coordinates that the last norm reads: of c, and of what the ReLU layer adds."""
-    net = scene.net
-    low, high = _last(features, net.coordinates)
-    if not net.hidden:
-        return low, high
-    total = _interval(low, high) if net.outs else Ball(np.zeros_like(low), np.zeros_like(low))
-    p = _units(scene, (features[0][:, : net.hidden], features[1][:, : net.hidden]), s)
-    active = [np.maximum(end, 0.0) for end in p]
-    if net.inner_eps is not None:  # these are s p
-        active = [np.nextafter(active[0] / s[1][:, None], 0.0), np.nextafter(active[1] / s[0][:, None], np.inf)]
-    total = total + net.middle_bias[None] + _interval(*active) @ net.middle
-    return total.low, total.high
-
-
-def chunks(rows: np.ndarray, scene: Scene, alone: bool) -> list[np.ndarray]:
-    """These rows in parts whose arrays are of bounded size."""
-    size = scene.low.size * (1 if alone else max(2, 2**scene.net.heads // scene.net.heads + 1))
-    step = max(1, CHUNK // max(1, size))
-    return [rows[i : i + step] for i in range(0, len(rows), step)]
-
-
-assert 2.0**601 * 2.0**-1074 * 2.0**60 < SPARE > TINY

@@ -12,6 +12,7 @@ from separatrix.verify.provers import separable as separable
 from separatrix.verify.provers import stored as stored
 from separatrix.verify.provers import tuples as tuples
 from separatrix.verify.provers.examine import Examination, answers, examine
-from separatrix.verify.provers.outcome import Outcome, certify, registry, within
+from separatrix.verify.provers.limits import within
+from separatrix.verify.provers.outcome import Outcome, certify, registry
 
 __all__ = ["Examination", "Outcome", "answers", "certify", "examine", "registry", "within"]

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from separatrix.core.domain import Labels
+from separatrix.core.errors import SeparatrixError
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.case import Progress, silent
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
-from separatrix.verify.provers.heads import unsuited
-from separatrix.verify.provers.outcome import Outcome, certify, within
-from separatrix.verify.provers.survey import Cell, Survey, outcome_of, survey
+from separatrix.verify.provers import relu
+from separatrix.verify.provers.limits import within
+from separatrix.verify.provers.outcome import Outcome, certify
+from separatrix.verify.provers.survey import Cell, Survey, bench_of, outcome_of, survey
 
 FEW_TERMS, MOST_TERMS = 2**26, 2**31  # of all cells of one head, which has been decided as a whole before: seconds
 
@@ -51,12 +53,12 @@ def examine(
         partial: folder for partial results of long surveys; resume: whether to begin with those that lie there.
     """
     start = time.perf_counter()
-    heads = len(model.tensors.get("layers.0.query", ()))
-    by_cell = semantics.bits is None and not unsuited(model, task, n) and method in ("auto", "heads", "separable")
-    if not by_cell or heads == 1 or method == "separable":
+    by_cell = semantics.bits is None and _by_cell(model, task, n, semantics, method)
+    alone = not relu.suited(model) and len(model.tensors.get("layers.0.query", ())) == 1
+    if not by_cell or alone or method == "separable":
         with within(seconds):
             outcome = certify(model, task, n, semantics, method, progress)
-        if not by_cell or heads > 1 or _terms(model, task, n) > (FEW_TERMS if seconds is None else MOST_TERMS):
+        if not by_cell or not alone or _terms(model, task, n) > (FEW_TERMS if seconds is None else MOST_TERMS):
             return Examination(outcome, None)
     else:
         outcome = None
@@ -67,6 +69,17 @@ def examine(
     if outcome is None or outcome.verdict == "unknown":
         outcome = outcome_of(made, model, task, n, semantics, progress)
     return Examination(replace(outcome, seconds=time.perf_counter() - start), made)
+
+
+def _by_cell(model: Model, task: Task, n: int, semantics: Semantics, method: str) -> bool:
+    """Whether a survey of the model's cells is what decides it, or goes with what does."""
+    if method not in ("auto", "relu" if relu.suited(model) else "heads", "separable"):
+        return False
+    try:
+        bench_of(model, task, n, semantics)
+    except SeparatrixError:
+        return False
+    return True
 
 
 def _terms(model: Model, task: Task, n: int) -> int:

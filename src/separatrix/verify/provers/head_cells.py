@@ -8,8 +8,9 @@ does of failing inputs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from separatrix.kernel.heads import margins_low, read_model
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_search import CLEAR, Pairs, corner_minima, corner_terms, descend, single_minima
 from separatrix.verify.provers.head_tables import Board, Weights
-from separatrix.verify.provers.head_trees import NEAR, Cutter, Tree, arrays, lifted, prices_of
+from separatrix.verify.provers.head_trees import NEAR, Cutter, Tree, arrays, lifted, parted, prices_of
 
 MOST_TAU = 1e290  # greater numbers, or none at all, are no evidence
 NUMBERS = 2**22  # in the tables of the pairs that are decided together
@@ -39,8 +40,11 @@ class Piece:
     group: CellGroup
 
 
-def pieces(model: Model, task: Task, n: int) -> Iterator[Piece]:
-    """All cells of all queries in the task's order, as many of a group at a time as fit into memory."""
+def pieces(model: Model, task: Task, n: int, size: int | None = None) -> Iterator[Piece]:
+    """All cells of all queries in the task's order, as many of a group at a time as fit into memory.
+
+    size: numbers in the tables of a cell; those of several heads unless it is given.
+    """
     domain, number, first = task.domain(n), 0, 0
     heads, slots = len(model.tensors["layers.0.query"]), domain.positions + model.arch.blank
     for query in task.queries(n):
@@ -51,7 +55,7 @@ def pieces(model: Model, task: Task, n: int) -> Iterator[Piece]:
             where = {id(a): len(a) for a in group.background or domain.alphabets}
             if group.labels is None:
                 raise RejectedError("a cell of this task has no label")
-            step = max(1, NUMBERS // (model.arch.readout.outputs * heads * slots * max(where.values())))
+            step = max(1, NUMBERS // (size or model.arch.readout.outputs * heads * slots * max(where.values())))
             for start in range(0, len(group), step):
                 cut = slice(start, start + step)
                 labels = group.labels[cut]
@@ -66,14 +70,15 @@ class Part:
     """The pairs (cell, rival) of a piece after a search, cells first.
 
     state (P,): 1 proved, -1 the worst input found has no positive margin, 0 neither. tokens (P, T): that input;
-    value (P,): its margin.
+    value (P,): its margin. spans: as in `Finding`, where the search depends on them.
     """
 
     cell: np.ndarray
     state: np.ndarray
-    trees: list[Tree]
+    trees: list[Any]
     tokens: np.ndarray
     value: np.ndarray
+    spans: np.ndarray | None = None
 
 
 @np.errstate(all="ignore")  # overflow decides nothing
@@ -137,7 +142,7 @@ def decide(board: Board, boxes: int, deadline: float, before: Part | None = None
     columns = board.at[pairs.cell[:, None], np.arange(board.at.shape[1]), inputs]
     tokens = board.ids[columns][:, : board.at.shape[1] - int((board.ids[columns] < 0).any())]  # without the blank
     part = Part(pairs.cell, state, scaled, tokens, value * pairs.scale)
-    return part if before is None or wanted is None else _joined(before, part, wanted)
+    return part if before is None or wanted is None else joined(before, part, wanted)
 
 
 def open_pairs(part: Part) -> np.ndarray:
@@ -146,28 +151,28 @@ def open_pairs(part: Part) -> np.ndarray:
     return np.flatnonzero((part.state == 0) & ~fails)
 
 
-def _joined(old: Part, new: Part, at: np.ndarray) -> Part:
+def joined(old: Part, new: Part, at: np.ndarray) -> Part:
     """What the new search found, in the place of what the old one left open."""
     state, tokens, value, trees = old.state.copy(), old.tokens.copy(), old.value.copy(), list(old.trees)
     worse = new.value <= value[at]
     state[at], tokens[at[worse]], value[at[worse]] = new.state, new.tokens[worse], new.value[worse]
     for pair, tree in zip(at.tolist(), new.trees, strict=True):
         trees[pair] = tree
-    return Part(old.cell, state, trees, tokens, value)
+    return Part(old.cell, state, trees, tokens, value, old.spans)
 
 
 @dataclass(frozen=True)
 class Finding:
     """What is known of a piece, in the kernel's words but for `found`.
 
-    trees: one a pair. spans: prices of the ranges (see `Board.span_prices`). margins (C, k - 1): floats below the least
-    margin against each rival, by the kernel; -inf for none. tokens (C, T): the worst input found of each cell; found
-    (C,): its margin, nearly (+inf where the input is not one of the task's). refuted (C,): whether the kernel evaluated
-    that input, and the model errs there.
+    trees: one a pair. spans: what ranges are derived from, `Board.span_prices` for several heads. margins (C, k - 1):
+    floats below the least margin against each rival, by the kernel; -inf for none. tokens (C, T): the worst input found
+    of each cell; found (C,): its margin, nearly (+inf where the input is not one of the task's). refuted (C,): whether
+    the kernel evaluated that input, and the model errs there.
     """
 
     piece: Piece
-    trees: list[Tree]
+    trees: list[Any]
     spans: np.ndarray | None
     margins: np.ndarray
     tokens: np.ndarray
@@ -184,9 +189,17 @@ class Finding:
         """(C,) whether the label beats every other answer."""
         return self.low > 0
 
+    @property
+    def decided(self) -> bool:
+        """Whether no cell is open."""
+        return bool((self.proved | self.refuted).all())
+
 
 class Bench:
     """A model on a task, opened once for many pieces; SeparatrixError where the kernel's check is not about it."""
+
+    kind = "heads"  # of certificate
+    rounds = (0, 10, 300, 3000)  # boxes a pair, of a survey
 
     @np.errstate(all="ignore")
     def __init__(self, model: Model, task: Task, n: int, semantics: Semantics) -> None:
@@ -199,12 +212,38 @@ class Bench:
         """The prover's tables of a piece."""
         return Board.of(self.weights, piece.group, self.domain)
 
+    def pieces(self) -> Iterator[Piece]:
+        """All cells, in the task's order."""
+        return pieces(self.model, self.task, self.n)
+
+    def search(
+        self, piece: Piece, boxes: int, deadline: float, before: Part | None = None, hasty: bool = False
+    ) -> Part:
+        """See `decide`."""
+        return decide(self.board(piece), boxes, deadline, before, hasty)
+
+    def arrays(self, findings: list[Finding]) -> dict[str, np.ndarray]:
+        """A certificate's arrays, from findings in the task's order."""
+        trees = [tree for finding in findings for tree in finding.trees]
+        return arrays(trees, len(self.weights.query), [(f.piece.first, f.spans) for f in findings])
+
+    def parted(self, made: Mapping[str, np.ndarray]) -> tuple[list[Any], np.ndarray | None]:
+        """The trees and spans of one finding, from its arrays; spans are computed again."""
+        return parted(made, len(self.weights.query)), None
+
     @np.errstate(all="ignore")
-    def judged(self, piece: Piece, trees: list[Tree], inputs: np.ndarray, values: np.ndarray) -> Finding:
-        """The kernel's word on trees (one a pair) and on one input a cell (C, T), whose margin is `values`, nearly."""
+    def margins(self, piece: Piece, trees: list[Any], spans: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """(C, k - 1) floats below the margins, by the kernel from these trees; and the spans that it was given."""
         view, spans = View.of(self.heads, piece.group, self.domain), self.board(piece).span_prices()
         heads = len(view.low)
-        margins = margins_low(view, Trees.of(arrays(trees, heads, [(0, spans)]), heads, 1))
+        return margins_low(view, Trees.of(arrays(trees, heads, [(0, spans)]), heads, 1)), spans
+
+    @np.errstate(all="ignore")
+    def judged(
+        self, piece: Piece, trees: list[Any], inputs: np.ndarray, values: np.ndarray, spans: np.ndarray | None = None
+    ) -> Finding:
+        """The kernel's word on trees (one a pair) and on one input a cell (C, T), whose margin is `values`, nearly."""
+        margins, spans = self.margins(piece, trees, spans)
         refuted, found = np.zeros(len(margins), dtype=bool), values.copy()
         sure: np.ndarray = np.all(margins > 0, axis=1)
         for cell, tokens in enumerate(inputs):
@@ -222,13 +261,20 @@ class Bench:
         gap = logits[[label]] - logits[rivals]
         return float(gap.mid.min()), bool((gap.high <= 0).any())
 
+    def untried(self, piece: Piece) -> Finding:
+        """Of a piece that no time was left for: nothing is known."""
+        cells, rivals = len(piece.group), self.model.arch.readout.outputs - 1
+        none = np.full((cells, self.domain.positions), -1)
+        margins, found = np.full((cells, rivals), -np.inf), np.full(cells, np.inf)
+        return Finding(piece, [], None, margins, none, found, np.zeros(cells, dtype=bool))
+
     def finding(self, piece: Piece, part: Part) -> Finding:
         """A search in the kernel's words."""
         order = np.lexsort((part.value, part.cell))
         cells, first = np.unique(part.cell[order], return_index=True)
         values, inputs = np.full(len(piece.group), np.inf), np.full((len(piece.group), self.domain.positions), -1)
         values[cells], inputs[cells] = part.value[order[first]], part.tokens[order[first]]
-        return self.judged(piece, part.trees, inputs, values)
+        return self.judged(piece, part.trees, inputs, values, part.spans)
 
 
 def _holds(group: CellGroup, cell: int, tokens: np.ndarray) -> bool:

@@ -7,19 +7,17 @@ import time
 import numpy as np
 
 from separatrix.core.arch import Attention, Table
-from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.domain import Labels
 from separatrix.core.errors import SeparatrixError
-from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
-from separatrix.kernel import judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.head_tables import MOST_HEADS
 from separatrix.models.model import Model
 from separatrix.verify.provers.head_cells import Bench, Part, Piece, decide, pieces
 from separatrix.verify.provers.head_trees import BOXES, Tree, arrays
-from separatrix.verify.provers.outcome import Outcome, refute, registry, time_left
+from separatrix.verify.provers.limits import time_left
+from separatrix.verify.provers.outcome import Outcome, refute, registry, submit_arrays
 
 TIME_LIMIT = 300.0  # seconds of search
 Spans = list[tuple[int, np.ndarray | None]]  # see `head_trees.arrays`
@@ -41,20 +39,11 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
         found = _search(model, task, n, semantics, time.perf_counter() + time_left(TIME_LIMIT), progress)
     except SeparatrixError as error:
         return Outcome("unknown", None, str(error))
-    return found if isinstance(found, Outcome) else submit_trees(model, task, n, semantics, *found, progress)
-
-
-def submit_trees(
-    model: Model, task: Task, n: int, semantics: Semantics, trees: list[Tree], spans: Spans, progress: Progress = silent
-) -> Outcome:
-    """The judge's verdict on the trees of all pairs, in order, and on the prices of all ranges."""
-    claim = Claim(task.name, task.parameters(), n, "correct", semantics.text)
+    if isinstance(found, Outcome):
+        return found
+    trees, spans = found
     numbers = arrays(trees, len(model.tensors["layers.0.query"]), spans)
-    certificate = Certificate("heads", claim, PROVED, task.source_sha256(), {}, numbers, model.reference())
-    verdict = judge(certificate, model.arch, model.tensors, progress)
-    if not verdict.accepted:
-        return Outcome("unknown", None, verdict.sentence)
-    return Outcome("proved", certificate, verdict.sentence)
+    return submit_arrays("heads", model, task, n, semantics, numbers, progress)
 
 
 def _search(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from separatrix.core.certificate import Certificate, Claim
-from separatrix.core.errors import InputError
+from separatrix.core.errors import InputError, UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.registry import Registry
 from separatrix.core.semantics import REAL, Semantics
@@ -21,6 +19,7 @@ from separatrix.kernel import Verdict, judge
 from separatrix.kernel.case import Progress, silent
 from separatrix.kernel.real_outputs import Worst
 from separatrix.models.model import Model
+from separatrix.verify.provers.limits import GRACE, stopping, time_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +44,6 @@ class Outcome:
     worst_error: Worst | None = None
 
 
-_until: ContextVar[float | None] = ContextVar("until", default=None)  # a `perf_counter` time
-
-
-@contextmanager
-def within(seconds: float | None) -> Iterator[None]:
-    """Provers called inside stop their searches after so many seconds; None sets no limit but their own."""
-    token = _until.set(None if seconds is None else time.perf_counter() + seconds)
-    try:
-        yield
-    finally:
-        _until.reset(token)
-
-
-def time_left(limit: float) -> float:
-    """Seconds that a search may still take: what `within` left, or else the prover's own `limit`."""
-    until = _until.get()
-    return limit if until is None else max(0.0, until - time.perf_counter())
-
-
 Prover = Callable[[Model, Task, int, Semantics, Progress], Outcome]
 registry: Registry[Prover] = Registry("prover")
 
@@ -79,12 +59,18 @@ def certify(
     task.domain(n)
     if semantics.bits is not None and method not in ("auto", "circuit"):
         raise InputError(f"{semantics} is decided by --method circuit, not by {method}")
+    progress = stopping(progress)
     every = ["circuit"] if semantics.bits is not None else sorted(registry, key="exhaustive".__eq__)
     methods = every if method == "auto" else [method]
     provers = [registry.get(name) for name in methods]
     reasons = []
     for name, prover in zip(methods, provers, strict=True):
-        outcome = prover(model, task, n, semantics, progress)
+        if reasons and time_left(1.0) <= 0 and time.perf_counter() - start > GRACE:
+            break
+        try:
+            outcome = prover(model, task, n, semantics, progress)
+        except UnknownError as error:
+            outcome = Outcome("unknown", None, str(error))
         if outcome.verdict != "unknown":
             return replace(outcome, seconds=time.perf_counter() - start)
         reasons.append(f"{name}: {outcome.sentence}")
@@ -105,6 +91,24 @@ def submit(
     claim = Claim(task.name, task.parameters(), n, statement, semantics.text)
     certificate = Certificate(kind, claim, PROVED, task.source_sha256(), evidence or {}, {}, model.reference())
     return certificate, judge(certificate, model.arch, model.tensors, progress)
+
+
+def submit_arrays(
+    kind: str,
+    model: Model,
+    task: Task,
+    n: int,
+    semantics: Semantics,
+    arrays: dict[str, np.ndarray],
+    progress: Progress = silent,
+) -> Outcome:
+    """The judge's verdict on the claim that the model is right, whose evidence is these arrays."""
+    claim = Claim(task.name, task.parameters(), n, "correct", semantics.text)
+    certificate = Certificate(kind, claim, PROVED, task.source_sha256(), {}, arrays, model.reference())
+    verdict = judge(certificate, model.arch, model.tensors, progress)
+    return Outcome(
+        "proved" if verdict.accepted else "unknown", certificate if verdict.accepted else None, verdict.sentence
+    )
 
 
 def refute(model: Model, task: Task, n: int, tokens: np.ndarray, query: int) -> Outcome:

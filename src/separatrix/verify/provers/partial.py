@@ -1,9 +1,11 @@
-"""Partial results of a survey as a file: trees and inputs, by piece. Nothing in it is believed when it is read."""
+"""Partial results of a survey as a file: trees, spans and inputs, by piece. Nothing in it is believed when read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,23 +19,20 @@ from separatrix.core.files import (
     write_atomically,
 )
 from separatrix.core.semantics import Semantics
-from separatrix.core.task import Task
-from separatrix.models.model import Model
-from separatrix.verify.provers.head_cells import Finding
-from separatrix.verify.provers.head_trees import Tree, arrays, parted
+from separatrix.verify.provers.head_cells import Bench, Finding
 
-FORMAT = 1
-Read = tuple[list[Tree], np.ndarray, np.ndarray]  # trees, inputs (C, T), margins (C,)
+FORMAT = 2
+Read = tuple[list[Any], np.ndarray | None, np.ndarray, np.ndarray]  # trees, spans, inputs (C, T), margins (C,)
 
 
 class Partial:
     """NAME.partial.safetensors in a folder; the name has a hash of model, task, n and semantics."""
 
-    def __init__(self, folder: Path, model: Model, task: Task, n: int, semantics: Semantics) -> None:
-        reference = model.reference()
+    def __init__(self, folder: Path, bench: Bench, semantics: Semantics) -> None:
+        task, n, reference = bench.task, bench.n, bench.model.reference()
         of = [FORMAT, reference.weights_sha256, reference.config_sha256, task.name, task.source_sha256()]
         key = sha256(canonical_json([*of, task.parameters(), n, semantics.text]))
-        self.heads = len(model.tensors["layers.0.query"])
+        self.bench = bench
         self.path = folder / f"certify-{task.name}-n{n}-{key[:16]}.partial.safetensors"
 
     def write(self, found: Mapping[int, Finding]) -> None:
@@ -41,7 +40,7 @@ class Partial:
         tensors: dict[str, np.ndarray] = {}
         for number, finding in found.items():
             tensors[f"{number}.tokens"], tensors[f"{number}.found"] = finding.tokens.astype(np.int64), finding.found
-            made = arrays(finding.trees, self.heads)
+            made = self.bench.arrays([replace(finding, piece=replace(finding.piece, first=0))])
             tensors |= {f"{number}.{name}": array for name, array in made.items()}
         write_atomically(self.path, tensors_to_bytes(tensors))
 
@@ -55,7 +54,7 @@ class Partial:
             for name, tensor in tensors.items():
                 number, _, part = name.partition(".")
                 rows.setdefault(int(number), {})[part] = tensor
-            return {k: (parted(row, self.heads), row["tokens"], row["found"]) for k, row in rows.items()}
+            return {k: (*self.bench.parted(row), row["tokens"], row["found"]) for k, row in rows.items()}
         except (ValueError, KeyError, IndexError) as error:
             raise InputError(f"{self.path}: not partial results of this version ({error}); remove the file") from None
 

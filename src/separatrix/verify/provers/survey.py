@@ -23,12 +23,14 @@ from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.case import Progress, silent
 from separatrix.models.model import Model
-from separatrix.verify.provers.head_cells import Bench, Finding, Part, Piece, decide, pieces
-from separatrix.verify.provers.heads import TIME_LIMIT, submit_trees, unsuited
-from separatrix.verify.provers.outcome import Outcome, refute
+from separatrix.verify.provers import relu
+from separatrix.verify.provers.head_cells import Bench, Finding, Part, Piece
+from separatrix.verify.provers.heads import TIME_LIMIT, unsuited
+from separatrix.verify.provers.limits import GRACE
+from separatrix.verify.provers.outcome import Outcome, refute, submit_arrays
 from separatrix.verify.provers.partial import Partial
+from separatrix.verify.provers.relu_cells import ReluBench
 
-ROUNDS = (0, 10, 300, 3000)  # boxes a pair
 PER_WORKER = 4  # jobs of the first round, so that workers end together
 SAVE_SECONDS = 5.0  # between two writes of the partial results
 
@@ -119,20 +121,17 @@ class _Job:
 
 
 def _work(job: _Job) -> list[Finding]:
-    """Decides the pieces of a job; those that the time does not suffice for are given back as they were."""
-    bench, done = Bench(job.model, job.task, job.n, job.semantics), []
-    for piece in pieces(job.model, job.task, job.n):
+    """Decides the pieces of a job; those that the time does not suffice for are given back as they were, or not."""
+    bench, done = bench_of(job.model, job.task, job.n, job.semantics), []
+    for piece in bench.pieces():
         if piece.number not in job.before:
             continue
         left, old = job.deadline - time.time(), job.before[piece.number]
-        if old is not None and left <= 0:
-            done.append(old)
+        if left <= 0:
+            done += [] if old is None else [old]
             continue
-        board = bench.board(piece)
-        if old is None:
-            part = decide(board, 0, 0.0)
-        else:
-            part = decide(board, job.boxes, time.perf_counter() + left, _part(old))
+        until = time.perf_counter() + left
+        part = bench.search(piece, job.boxes, until, None if old is None else _part(old))
         done.append(bench.finding(piece, part))
     return done
 
@@ -142,7 +141,18 @@ def _part(old: Finding) -> Part:
     cells, rivals = old.margins.shape
     cell = np.repeat(np.arange(cells), rivals)
     state = np.where(old.margins.reshape(-1) > 0, 1, np.where(old.refuted[cell], -1, 0))
-    return Part(cell, state, old.trees, old.tokens[cell], old.found[cell])
+    return Part(cell, state, old.trees, old.tokens[cell], old.found[cell], old.spans)
+
+
+def bench_of(model: Model, task: Task, n: int, semantics: Semantics) -> Bench:
+    """The prover that decides the model's cells; UnknownError where there is none."""
+    if relu.suited(model):
+        if semantics != REAL:
+            raise UnknownError(f"ReLU layers and layer norms are proved in real arithmetic, not {semantics}")
+        return ReluBench(model, task, n, semantics)
+    if why := unsuited(model, task, n):
+        raise UnknownError(why)
+    return Bench(model, task, n, semantics)
 
 
 def survey(
@@ -157,36 +167,35 @@ def survey(
     resume: bool = False,
     progress: Progress = silent,
 ) -> Survey:
-    """Decides every cell; UnknownError where the model or task is not suited (see `heads.unsuited`).
+    """Decides every cell; UnknownError where the model or task is not suited.
 
     Args:
-        seconds: of search, after which cells are left undecided; the first round, which is short, is always finished.
+        seconds: of search, after which cells are left undecided; the first round may take GRACE more.
         workers: processes.
         partial: folder for partial results, written every few seconds; removed when nothing is left to do.
         resume: begin with the partial results there, if there are any.
     """
     start = time.perf_counter()
-    if why := unsuited(model, task, n):
-        raise UnknownError(why)
+    bench = bench_of(model, task, n, semantics)
     deadline = time.time() + (TIME_LIMIT if seconds is None else seconds)
-    everything = {piece.number: piece for piece in pieces(model, task, n)}
-    file = None if partial is None else Partial(partial, model, task, n, semantics)
+    everything = {piece.number: piece for piece in bench.pieces()}
+    file = None if partial is None else Partial(partial, bench, semantics)
     found: dict[int, Finding] = {}
     if file is not None and resume:
-        bench = Bench(model, task, n, semantics)
-        for number, (trees, inputs, values) in file.read().items():
+        for number, (trees, spans, inputs, values) in file.read().items():
             with suppress(SeparatrixError, ValueError):  # what does not fit is searched anew
                 if number in everything and len(inputs) == len(values) == len(everything[number].group):
-                    found[number] = bench.judged(everything[number], trees, inputs, values)
+                    found[number] = bench.judged(everything[number], trees, inputs, values, spans)
     saved = time.monotonic()
     try:
-        for turn, boxes in enumerate(ROUNDS):
-            todo = [k for k in everything if k not in found] if not turn else [k for k in found if _open(found[k])]
+        for turn, boxes in enumerate(bench.rounds):
+            todo = [k for k in everything if k not in found] if not turn else [k for k in found if not found[k].decided]
             if not todo or (turn and time.time() > deadline):
                 continue
             size = max(1, len(todo) // (PER_WORKER * workers)) if not turn else 1
             parts = [todo[i : i + size] for i in range(0, len(todo), size)]
-            work = (_Job(model, task, n, semantics, {k: found.get(k) for k in p}, boxes, deadline) for p in parts)
+            until = deadline if turn else deadline + GRACE
+            work = (_Job(model, task, n, semantics, {k: found.get(k) for k in p}, boxes, until) for p in parts)
             for findings in jobs.run(_work, work, min(workers, len(parts))):
                 found |= {finding.piece.number: finding for finding in findings}
                 done = sum(int((f.proved | f.refuted).sum()) for f in found.values())
@@ -196,15 +205,12 @@ def survey(
                     saved = time.monotonic()
     finally:
         if file is not None:
-            if all(number in found and not _open(found[number]) for number in everything):
+            if all(number in found and found[number].decided for number in everything):
                 file.remove()
             elif found:
                 file.write(found)
-    return Survey(tuple(found[number] for number in everything), time.perf_counter() - start)
-
-
-def _open(finding: Finding) -> bool:
-    return not (finding.proved | finding.refuted).all()
+    findings = (found[number] if number in found else bench.untried(piece) for number, piece in everything.items())
+    return Survey(tuple(findings), time.perf_counter() - start)
 
 
 def _count(everything: dict[int, Piece]) -> int:
@@ -219,6 +225,6 @@ def outcome_of(made: Survey, model: Model, task: Task, n: int, semantics: Semant
         if outcome.verdict == "refuted":
             return outcome
     if made.proved == made.cells:
-        trees, spans = [t for f in made.findings for t in f.trees], [(f.piece.first, f.spans) for f in made.findings]
-        return submit_trees(model, task, n, semantics, trees, spans, progress)
+        bench = bench_of(model, task, n, semantics)
+        return submit_arrays(bench.kind, model, task, n, semantics, bench.arrays(list(made.findings)), progress)
     return Outcome("unknown", None, f"{made.undecided} of {made.cells} cells are undecided")

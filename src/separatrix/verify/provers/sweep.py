@@ -14,6 +14,7 @@ import numpy as np
 from separatrix.core.domain import CellGroup
 from separatrix.core.task import Task
 from separatrix.models.model import Model
+from separatrix.verify.provers.limits import GRACE, time_left
 from separatrix.verify.provers.minimise import assign, least_word
 from separatrix.verify.provers.sheet import Net, Sheet
 
@@ -49,6 +50,7 @@ def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
     Of the cells that `SECONDS` suffice for, and of none where one group is too large to be held.
     """
     found, cells, start = Found([], {}), 0, time.monotonic()
+    limit = min(SECONDS, time_left(SECONDS) + GRACE)
     net, domain = Net.of(model, task.domain(n).positions), task.domain(n)
     symbols = max((len(a) for a in {id(a): a for a in domain.alphabets}.values()), default=0)
     large = domain.positions * min(symbols, len(net.token)) * model.arch.readout.outputs > MOST_TERMS
@@ -61,7 +63,7 @@ def sweep(model: Model, task: Task, n: int, slack: float = 1e-9) -> Found:
                 for value, tokens in _minimisers(sheet, group, cells, found.prices, slack):
                     found.candidates.append((value, tokens, query))
             cells += len(group)
-            if time.monotonic() - start > SECONDS:
+            if time.monotonic() - start > limit:
                 break
             if len(found.candidates) > 2 * CANDIDATES:
                 found.candidates = sorted(found.candidates, key=lambda c: c[0])[:CANDIDATES]
