@@ -21,6 +21,7 @@ HEADER = (
     "| intervals | CROWN | HiGHS | z3 |",
     "|---|--:|--:|--:|--:|---|--:|--:|--:|--:|---|--:|--:|--:|--:|---|---|",
 )
+VERDICTS = ("proved", "refuted", "open")
 MARKS = "<!-- table: python -m benchmarks.accuracy_against_proof -->", "<!-- end of table -->"
 FIELDS = (
     ("accuracy", "accuracy"), ("proof", "proved"), ("proof", "refuted"), ("proof", "open"), ("proof", "verdict"),
@@ -33,7 +34,7 @@ FIELDS = (
 def write(folder: Path, rows: list[Row], page: Path | None) -> list[Path]:
     """table.md and table.csv of the rows that are there; the table also into a page, between its marks."""
     made = [(row, told) for row in rows if "proof" in (told := read(folder / row.name))]
-    text = "\n".join(table(made))
+    text = "\n".join([*facts(made), "", *table(made)])
     paths = [folder / "table.md", folder / "table.csv"]
     write_atomically(paths[0], (text + "\n").encode())
     write_atomically(paths[1], sheet(made).encode())
@@ -51,6 +52,27 @@ def write(folder: Path, rows: list[Row], page: Path | None) -> list[Path]:
 def read(folder: Path) -> Told:
     """What is known of a model."""
     return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json") if path.stem != "config"}
+
+
+def facts(made: list[tuple[Row, Told]]) -> list[str]:
+    """What the table comes to, a sentence for models without and one for those with a ReLU layer."""
+    lines = []
+    for name, hidden in (("Without a ReLU layer", False), ("With one", True)):
+        told = [one for row, one in made if bool(row.mlp) is hidden]
+        if not told:
+            continue
+        counts = [sum(one["proof"][verdict] for one in told) for verdict in VERDICTS]
+        flawless = [one["proof"] for one in told if one["accuracy"]["accuracy"] == 1.0]
+        right, wrong = ([p for p in flawless if p["verdict"] == verdict] for verdict in ("proved", "refuted"))
+        sizes = [(p["refuted"], sum(p[v] for v in VERDICTS)) for p in wrong]
+        worst = max(sizes, key=lambda pair: pair[0] / pair[1], default=(0, 0))
+        total, share = sum(counts), percent(sum(counts[:2]), sum(counts))
+        text = f"- **{name}**: {len(told)} models of {total:,} cells, {share} decided: "
+        text += f"{counts[0]:,} proved, {counts[1]:,} refuted, {counts[2]:,} open. {len(flawless)} models answer all "
+        text += f"{told[0]['accuracy']['samples']:,} random inputs right; {len(right)} of these are right on every "
+        text += f"input, {len(wrong)} are wrong on some"
+        lines.append(text + (f", one of them in {worst[0]} of its {worst[1]} cells." if wrong else "."))
+    return lines
 
 
 def title(row: Row) -> str:
@@ -71,7 +93,7 @@ def table(made: list[tuple[Row, Told]]) -> list[str]:
         group = list(some)
         row, told = group[0][0], [pair[1] for pair in group]
         proofs = [one["proof"] for one in told]
-        counts = [sum(proof[name] for proof in proofs) for name in ("proved", "refuted", "open")]
+        counts = [sum(proof[name] for proof in proofs) for name in VERDICTS]
         shares = [percent(count, sum(counts)) for count in counts]
         found = [proof["verdict"] for proof in proofs]
         verdicts = [f"{found.count(one)} {one}" for one in ("proved", "refuted", "unknown") if one in found]
