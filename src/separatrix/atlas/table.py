@@ -108,7 +108,7 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
             short=SHORT[lower] if lower else amount,
             links=(("Certificate", _link(result.certificate, folder)),),
         )
-    if arch == "third-order":
+    if arch in ("third-order", "strassen"):
         return _contains(_verdict(task, "transformer", 1, results, folder))
     place = placement(task)
     if place is not None and place.unless and arch in CONSTANT_DEPTH:
@@ -147,7 +147,7 @@ def _made(witness: Witness, task: Task, lower: int, upper: int, result: Result, 
 
 
 def _contains(inner: Verdict) -> Verdict:
-    """What third-order attention can because one ordinary layer can; its lower bounds do not carry over."""
+    """What attention over pairs can because one ordinary layer can; its lower bounds do not carry over."""
     if inner.word != "can":
         return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
     text = (

@@ -90,6 +90,15 @@ TASKS = {
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
     ),
+    "function-composition": TaskWords(
+        "Function composition",
+        RETRIEVAL,
+        "tables *g*, *h* of *N* entries, *x* ↦ *h*(*g*(*x*)); 4 labels",
+        {"labels": 4},
+    ),
+    "relation-composition": TaskWords(
+        "Relation composition", PAIRS, "some *k* with *A*(*i*, *k*) and *B*(*k*, *j*), *N* things", {}
+    ),
     "match3-bigram": TaskWords(
         "Match3, neighbours", PAIRS, "some *x*_{i} + *x*_{j} + *x*_{j+1} ≡ 0 modulo 17", {"modulus": 17}
     ),
@@ -133,6 +142,7 @@ COLUMNS = (  # family, layers at most, heading
     ("transformer", 1, Column("1-layer transformer", "softmax attention", "1 layer")),
     ("transformer", None, Column("Deeper transformer", "2 layers or more", "2+ layers")),
     ("third-order", 1, Column("Third-order", "1 layer, pairs of keys", "Third-order")),
+    ("strassen", 1, Column("Strassen", "1 layer, scores of three sides", "Strassen")),
     ("positional", None, Column("Positional", "attention sees positions only", "Positional")),
     ("rnn", None, Column("Recurrent, SSM", "any transition, any depth", "Recurrent")),
     ("mlp", None, Column("Feed-forward", "any activation", "Feed-fwd")),

@@ -116,6 +116,33 @@ class HigherOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Strassen:
+    """Attention of a query over pairs of tokens by a score of three sides; Kozachinskiy et al. 2025, Section 4.
+
+    score(i; j, k) = scale * (<q_i, k1_j> + <k1_j, k2_k> + <k2_k, q_i>); a pair's value is the entrywise product of its
+    tokens' values; one softmax over all pairs. Unlike third-order attention it is a ratio of products of N x N
+    matrices. Tensors as those of `HigherOrder` with order 3.
+    """
+
+    heads: int
+    key_width: int
+    value_width: int
+    scale: float = 1.0
+    residual: bool = False
+    kind: Literal["strassen"] = "strassen"
+
+    @property
+    def norm(self) -> Literal["none"]:
+        """Reads the stream as it is."""
+        return "none"
+
+    @property
+    def order(self) -> int:
+        """Tokens that a score is about."""
+        return 3
+
+
+@dataclass(frozen=True, slots=True)
 class Readout:
     """Affine map of the last stream: `argmax` over `outputs` classes (a tie is an error), or `outputs` `reals`."""
 
@@ -130,14 +157,14 @@ class Arch:
     Attributes:
         width: dimension of the residual stream.
         first: the first map, one of a closed list.
-        layers: attention, higher-order attention, feed-forward and norm layers in order.
+        layers: attention, higher-order and Strassen attention, feed-forward and norm layers in order.
         blank: whether the model appends one constant token of its own after the input.
         residual: named slices (name, start, stop) of the stream, for people; evaluation ignores them.
     """
 
     width: int
     first: Table | PointerSet | Linear
-    layers: tuple[Attention | FeedForward | LayerNorm | HigherOrder, ...]
+    layers: tuple[Attention | FeedForward | LayerNorm | HigherOrder | Strassen, ...]
     readout: Readout
     blank: bool = False
     residual: tuple[tuple[str, int, int], ...] = ()
@@ -161,7 +188,7 @@ class Arch:
         """Raises InputError where the fields contradict each other or a size is not positive."""
         sizes = [self.width, self.readout.outputs]
         for layer in self.layers:
-            if isinstance(layer, Attention | HigherOrder):
+            if isinstance(layer, Attention | HigherOrder | Strassen):
                 sizes += [layer.heads, layer.key_width, layer.value_width]
                 if isinstance(layer, HigherOrder) and not 3 <= layer.order <= 8:
                     raise InputError(f"a higher-order layer in the config has order {layer.order}; take 3 to 8")

@@ -257,3 +257,20 @@ class TupleGroup:
     query: int
     token: int
     hits: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class PairGroup:
+    """What a task asks of pairs of positions, with `token` at `query`.
+
+    Where position positions[c, 0] holds symbols[c, 0] and positions[c, 1] holds symbols[c, 1], the answer is labels[c]
+    (a position may be named twice, and the query itself); where no such pair is held, it is `rest`. None: some pair is
+    held by every input.
+    """
+
+    query: int
+    token: int
+    positions: Ints
+    symbols: Ints
+    labels: Ints
+    rest: int | None = None

@@ -25,7 +25,7 @@ FAMILIES = {
         Family("transformer", "softmax attention and feed-forward layers", "transformer", _ATTENTION),
         Family("positional", "attention weights depend on positions only", "positional", _ATTENTION),
         Family("third-order", "attention over pairs of keys", "third-order", _ATTENTION),
-        Family("strassen", "pairs of keys with a pairwise score", "strassen", _ATTENTION),
+        Family("strassen", "attention over pairs of keys, scores of three sides", "strassen", _ATTENTION),
         Family("rnn", "any transition, any depth: the state is all that is carried", "rnn", _RECURRENT),
         Family("elman", "one ReLU or tanh recurrence", "rnn", _RECURRENT),
         Family("lstm", "gated recurrence with a cell (both vectors are state)", "rnn", _RECURRENT),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Linear, PointerSet, Table
+from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Linear, PointerSet, Strassen, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
 from separatrix.core.numeric import Numeric, numeric_shapes
@@ -52,7 +52,7 @@ def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
             h, m, v = layer.heads, layer.key_width, layer.value_width
             shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.key": (h, d, m)}
             shapes |= {f"layers.{i}.value": (h, d, v), f"layers.{i}.output": (h, v, d)}
-        elif isinstance(layer, HigherOrder):
+        elif isinstance(layer, HigherOrder | Strassen):
             h, m, v, tuple_ = layer.heads, layer.key_width, layer.value_width, layer.order - 1
             shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.keys": (tuple_, h, d, m)}
             shapes |= {f"layers.{i}.values": (tuple_, h, d, v), f"layers.{i}.output": (h, v, d)}

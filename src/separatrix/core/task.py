@@ -13,7 +13,7 @@ from typing import Any, ClassVar, get_type_hints
 import numpy as np
 
 from separatrix.core.closed_form import ClosedForm
-from separatrix.core.domain import CellGroup, Labels, RealAnswer, Sequence, TupleGroup
+from separatrix.core.domain import CellGroup, Labels, PairGroup, RealAnswer, Sequence, TupleGroup
 from separatrix.core.errors import InputError
 from separatrix.core.gates import Gates
 from separatrix.core.reading import Reading
@@ -90,6 +90,10 @@ class Task(ABC):
 
     def tuples(self, n: int, query: int) -> Iterator[TupleGroup] | None:
         """For tasks that ask whether some tuple of positions holds a hit: one group a token at `query`; else None."""
+        return None
+
+    def pairs(self, n: int, query: int) -> Iterator[PairGroup] | None:
+        """For tasks whose answer is decided by what two positions hold: one group a token at `query`; else None."""
         return None
 
     def closed_form(self, n: int, query: int) -> ClosedForm | None:

@@ -181,6 +181,8 @@ IN_AC0 = {
     "index-lookup": "a multiplexer",
     "match2": "an OR over pairs of additions of O(log n) bits",
     "match3": "an OR over triples of additions of O(log n) bits",
+    "function-composition": "a multiplexer of multiplexers",
+    "relation-composition": "an OR of ANDs",
     "match3-bigram": "an OR over pairs of neighbours of additions of O(log n) bits",
     "match3-local": "an OR over triples of additions of O(log n) bits",
     "equality": "an AND of comparisons",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from separatrix.core.arch import HigherOrder
-from separatrix.core.errors import RejectedError
+from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision, decide
 from separatrix.kernel.arb_nets import number
@@ -21,6 +21,11 @@ from separatrix.kernel.tuples import Asked, asked
 def check_tuples(case: Case) -> str:
     """The claim in a sentence, or an error."""
     given = asked(case)
+    match case.model().layers:
+        case (HigherOrder(heads=1),):
+            pass
+        case _:
+            raise UnknownError("in arb the tuples check decides one head of third-order or higher attention")
 
     def check() -> int:
         tables = Tables.of(case, given)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Strassen, Table
 from separatrix.core.errors import UnknownError
 from separatrix.kernel.balls import Ball, U, exp, gamma, up
 from separatrix.kernel.norm import last, read
+from separatrix.kernel.strassen import pair_scores
 
 MOST_TUPLES = 2**22  # scores of one layer of attention over tuples
 
@@ -32,6 +33,8 @@ def forward(arch: Arch, tensors: Mapping[str, np.ndarray], tokens: np.ndarray, q
                 out = _attend(layer, tensors, i, read(layer, tensors, i, x), rows)
             case HigherOrder():
                 out = _attend_tuples(layer, tensors, i, x, rows)
+            case Strassen():
+                out = _attend_pairs(layer, tensors, i, x, rows)
             case FeedForward():
                 out = _feed(tensors, i, read(layer, tensors, i, x[rows]))
             case LayerNorm():
@@ -75,6 +78,21 @@ def _attend_tuples(layer: HigherOrder, tensors: Mapping[str, np.ndarray], i: int
         score = (x[rows] @ query) @ Ball(key.mid.T, key.rad.T) * Ball.exact(np.float64(layer.scale))
         weight = exp(score - Ball.exact(score.mid.max(axis=1, keepdims=True)))
         head = _divide(weight @ products(values), weight @ Ball.exact(np.ones((len(key.mid), 1)))) @ output
+        total = head if total is None else total + head
+    assert total is not None
+    return total
+
+
+def _attend_pairs(layer: Strassen, tensors: Mapping[str, np.ndarray], i: int, x: Ball, rows: np.ndarray) -> Ball:
+    if len(x.mid) ** 2 * len(rows) > MOST_TUPLES:
+        raise UnknownError(f"attention over pairs of {len(x.mid)} tokens is too large for the ball evaluation")
+    total: Ball | None = None
+    for h in range(layer.heads):
+        score = pair_scores(layer, tensors, i, h, x, x[rows])
+        weight = exp(score - Ball.exact(score.mid.max(axis=1, keepdims=True)))
+        values = products([x @ Ball.exact(map_[h]) for map_ in tensors[f"layers.{i}.values"]])
+        head = _divide(weight @ values, weight @ Ball.exact(np.ones((score.mid.shape[1], 1))))
+        head = head @ Ball.exact(tensors[f"layers.{i}.output"][h])
         total = head if total is None else total + head
     assert total is not None
     return total

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from separatrix.core.arch import Attention, HigherOrder, LayerNorm
+from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Strassen
 from separatrix.core.errors import InputError
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
@@ -17,6 +17,7 @@ from separatrix.models.model import Model
 from separatrix.models.numeric import evaluate_numeric
 from separatrix.models.positional import evaluate_positional
 from separatrix.models.recurrent import Runner
+from separatrix.models.strassen import attend_pairs
 
 
 def evaluate(
@@ -92,6 +93,8 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
         out = np.einsum("bhqv,hvd->bqd", heads, tensors[f"layers.{i}.output"].astype(np.float64))
     elif isinstance(layer, HigherOrder):
         out = attend(layer, tensors, i, x.astype(np.float64), queries)
+    elif isinstance(layer, Strassen):
+        out = attend_pairs(layer, tensors, i, x.astype(np.float64), queries)
     else:
         hidden = read[:, queries] @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
         out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]

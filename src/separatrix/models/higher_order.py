@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.arch import HigherOrder
+from separatrix.core.arch import HigherOrder, Strassen
+from separatrix.models.strassen import pair_scores
 
 MOST = 2**22  # scores that are held at once
 
@@ -36,11 +37,17 @@ def attend(
     return out
 
 
-def tuple_weights(layer: HigherOrder, tensors: Mapping[str, np.ndarray], i: int, x: np.ndarray) -> np.ndarray:
+def tuple_weights(
+    layer: HigherOrder | Strassen, tensors: Mapping[str, np.ndarray], i: int, x: np.ndarray
+) -> np.ndarray:
     """(heads, queries, tokens, .., tokens) weights of layer i over (order - 1)-tuples, for one stream (tokens, width).
 
     Holds all of them: for people's eyes, at small N.
     """
+    if isinstance(layer, Strassen):
+        scores = np.stack([pair_scores(layer, tensors, i, h, x, x) for h in range(layer.heads)])
+        weights = np.exp(scores - scores.max(axis=(2, 3), keepdims=True))
+        return weights / weights.sum(axis=(2, 3), keepdims=True)
     query, keys = (tensors[f"layers.{i}.{name}"].astype(np.float64) for name in ("query", "keys"))
     out = []
     for h in range(layer.heads):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, PointerSet
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, PointerSet, Strassen
 from separatrix.core.certificate import ModelReference
 from separatrix.core.config import AnyArch, read_config
 from separatrix.core.errors import InputError
@@ -95,8 +95,8 @@ class Model:
                 parameters=sum(tensor.size for tensor in self.tensors.values()),
                 precision=precision,
             )
-        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder)]
-        tuples = any(isinstance(layer, HigherOrder) for layer in attention)  # nothing is known of what crosses a cut
+        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder | Strassen)]
+        tuples = any(not isinstance(layer, Attention) for layer in attention)  # nothing is known of what crosses a cut
         return Size(
             layers=len(attention),
             heads=max((layer.heads for layer in attention), default=0),
@@ -133,7 +133,7 @@ def _describe_positional(arch: Positional | Numeric) -> str:
 def _describe(layer: object) -> str:
     if isinstance(layer, LayerNorm):
         return f"eps {layer.eps:g}, {'with' if layer.bias else 'no'} bias"
-    if isinstance(layer, Attention | HigherOrder):
+    if isinstance(layer, Attention | HigherOrder | Strassen):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     if isinstance(layer, FeedForward):
         return f"hidden width {layer.hidden}"

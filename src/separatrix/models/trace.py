@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separatrix.core.arch import Attention, FeedForward, HigherOrder, LayerNorm
+from separatrix.core.arch import Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.errors import InputError
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
@@ -93,7 +93,7 @@ def trace(model: Model, tokens: np.ndarray, reals: np.ndarray | None = None) -> 
         heads: tuple[Head, ...] = ()
         if isinstance(layer, Attention):
             heads = tuple(Head(weights) for weights in layer_weights(model, i, x)[0])
-        elif isinstance(layer, HigherOrder):
+        elif isinstance(layer, HigherOrder | Strassen):
             heads = _tuples(model, layer, i, _plain(x[0]))
         after = layer_stream(model, i, x)
         steps.append(Step(layer.kind, _note(layer), heads, _plain(x[0]), _plain(after[0]), parts))
@@ -122,7 +122,7 @@ def _plain(x: np.ndarray) -> np.ndarray:
     return np.array([[float(max(-top, min(top, v))) for v in row] for row in x])
 
 
-def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder) -> str:
+def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder | Strassen) -> str:
     match layer:
         case Attention():
             return f"{_heads(layer.heads)}, key width {layer.key_width}" + (
@@ -132,6 +132,8 @@ def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder) -> str:
             return (
                 f"{_heads(layer.heads)} over {'pairs' if layer.order == 3 else f'{layer.order - 1}-tuples'} of tokens"
             )
+        case Strassen():
+            return f"{_heads(layer.heads)} over pairs of tokens, scores of three sides"
         case FeedForward():
             return f"{layer.hidden} hidden units, at every position alone"
         case LayerNorm():
@@ -142,7 +144,7 @@ def _heads(count: int) -> str:
     return "1 head" if count == 1 else f"{count} heads"
 
 
-def _tuples(model: Model, layer: HigherOrder, i: int, x: np.ndarray) -> tuple[Head, ...]:
+def _tuples(model: Model, layer: HigherOrder | Strassen, i: int, x: np.ndarray) -> tuple[Head, ...]:
     if layer.heads * len(x) ** layer.order * layer.key_width > MOST_TUPLES:
         raise InputError(f"{len(x)} tokens have too many tuples for a picture of layer {i}; take a smaller n")
     heads, shape = [], (len(x),) * (layer.order - 1)

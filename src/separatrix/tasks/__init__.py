@@ -19,6 +19,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     equality,  # noqa: F401
     fingerprint,  # noqa: F401
     formula_value,  # noqa: F401
+    function_composition,  # noqa: F401
     index_lookup,  # noqa: F401
     inner_product,  # noqa: F401
     k_hop,  # noqa: F401
@@ -35,6 +36,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     prefix_medians,  # noqa: F401
     prefix_sums,  # noqa: F401
     regular,  # noqa: F401
+    relation_composition,  # noqa: F401
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
     word_problem,  # noqa: F401

@@ -12,6 +12,7 @@ from separatrix.can.witnesses import dyck_two_layer as dyck_two_layer
 from separatrix.can.witnesses import equality_store as equality_store
 from separatrix.can.witnesses import equality_two_layer as equality_two_layer
 from separatrix.can.witnesses import fingerprint_elman as fingerprint_elman
+from separatrix.can.witnesses import function_composition_strassen as function_composition_strassen
 from separatrix.can.witnesses import index_lookup_chirp as index_lookup_chirp
 from separatrix.can.witnesses import index_lookup_quadratic as index_lookup_quadratic
 from separatrix.can.witnesses import index_lookup_random as index_lookup_random
@@ -20,6 +21,7 @@ from separatrix.can.witnesses import k_hop_doubling as k_hop_doubling
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import match3_bigram_two_layer as match3_bigram_two_layer
 from separatrix.can.witnesses import match3_local_one_layer as match3_local_one_layer
+from separatrix.can.witnesses import match3_strassen as match3_strassen
 from separatrix.can.witnesses import match3_third_order as match3_third_order
 from separatrix.can.witnesses import multi_query_recall_two_layer as multi_query_recall_two_layer
 from separatrix.can.witnesses import nearest_neighbour_pointer as nearest_neighbour_pointer
@@ -27,6 +29,7 @@ from separatrix.can.witnesses import nearest_neighbour_recency as nearest_neighb
 from separatrix.can.witnesses import nearest_neighbour_two_layer as nearest_neighbour_two_layer
 from separatrix.can.witnesses import positional_programs as positional_programs
 from separatrix.can.witnesses import regular_elman as regular_elman
+from separatrix.can.witnesses import relation_composition_strassen as relation_composition_strassen
 from separatrix.can.witnesses import sparse_averaging_chirp as sparse_averaging_chirp
 from separatrix.can.witnesses import sparse_averaging_circle as sparse_averaging_circle
 from separatrix.can.witnesses import sparse_averaging_moment as sparse_averaging_moment

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm
 
-from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Strassen, Table
 from separatrix.core.errors import InputError
 from separatrix.core.shapes import tensor_shapes
 from separatrix.models.nets.pointers import pointer_queries
+from separatrix.models.nets.strassen import sides
 
 
 def trains(name: str, tensor: Tensor) -> bool:
@@ -93,6 +94,8 @@ class Transformer(nn.Module):
             assert not isinstance(layer, HigherOrder)
             if isinstance(layer, Attention):
                 out = self._attend(i, layer, self._read(i, layer, x), at)
+            elif isinstance(layer, Strassen):
+                out = self._pairs(i, layer, x, at)
             elif isinstance(layer, FeedForward):
                 out = self._feed(i, layer, self._read(i, layer, kept))
             else:
@@ -166,6 +169,18 @@ class Transformer(nn.Module):
         else:
             heads = weights @ torch.einsum("bjd,hdv->bhjv", x, value)
         return torch.einsum("bhqv,hvd->bqd", heads, self._tensor(f"layers.{i}.output"))
+
+    def _pairs(self, i: int, layer: Strassen, x: Tensor, at: Tensor) -> Tensor:
+        """(batch, queries, width): what the heads of Strassen attention write at the positions `at` of the stream x."""
+        query, keys, values, output = (
+            self._tensor(f"layers.{i}.{name}") for name in ("query", "keys", "values", "output")
+        )
+        out = torch.zeros(1, 1, x.shape[2], dtype=x.dtype, device=x.device)
+        for h in range(layer.heads):
+            q, (g, k), (v, w) = x[:, at] @ query[h] * layer.scale, (x @ m[h] for m in keys), (x @ m[h] for m in values)
+            across = g @ k.transpose(1, 2) * layer.scale
+            out = out + sides(q @ g.transpose(1, 2), across, q @ k.transpose(1, 2), v, w) @ output[h]
+        return out
 
     def _feed(self, i: int, layer: FeedForward, x: Tensor) -> Tensor:
         """(batch, queries, width): what the hidden layer writes."""

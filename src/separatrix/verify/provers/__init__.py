@@ -4,6 +4,7 @@ from separatrix.verify.provers import automaton as automaton
 from separatrix.verify.provers import contract as contract
 from separatrix.verify.provers import exhaustive as exhaustive
 from separatrix.verify.provers import heads as heads
+from separatrix.verify.provers import pairs as pairs
 from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import positional as positional
 from separatrix.verify.provers import real_outputs as real_outputs

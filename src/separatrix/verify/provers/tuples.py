@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from separatrix.core.arch import Arch, HigherOrder, Table
+from separatrix.core.arch import Arch, HigherOrder, Strassen, Table
 from separatrix.core.domain import Labels
 from separatrix.core.seeds import child
 from separatrix.core.semantics import Semantics
@@ -28,7 +28,7 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
     if not isinstance(model.arch, Arch):
         return Outcome("unknown", None, "the model is recurrent")
     layers = model.arch.layers
-    if len(layers) != 1 or not isinstance(layers[0], HigherOrder) or not isinstance(model.arch.first, Table):
+    if len(layers) != 1 or not isinstance(layers[0], HigherOrder | Strassen) or not isinstance(model.arch.first, Table):
         return Outcome("unknown", None, "the model is not one layer of attention over tuples")
     if model.arch.first.vocabulary != domain.vocabulary or model.arch.first.positions not in (0, n):
         return Outcome("unknown", None, f"the model's tables do not fit the task at n = {n}")
