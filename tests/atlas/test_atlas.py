@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from separatrix.atlas import run as runner
-from separatrix.atlas.run import Job, plan, run
+from separatrix.atlas.run import Job, plan, run, run_job
 from separatrix.atlas.write import write_atlas
+from separatrix.core.certificate import Certificate
 from separatrix.core.errors import InputError
+from separatrix.kernel import judge_file
 
 
 def small(folder: Path) -> list[Job]:
@@ -51,6 +54,15 @@ def test_a_damaged_certificate_is_reported_not_hidden(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"n": 16', '"n": 17'))
     result = run(jobs, workers=1)[0]
     assert result.guarantee == "" and "changed" in result.sentence
+
+
+def test_a_certificate_of_an_older_task_is_redone(tmp_path: Path) -> None:
+    job = small(tmp_path)[0]
+    path = Path(run_job(job).certificate)
+    old = dataclasses.replace(Certificate.read(path), task_sha256="1" * 64)
+    old.write(path.parent, path.name.removesuffix(".cert.json"))
+    assert not judge_file(path).accepted
+    assert run_job(job).guarantee == "proved" and judge_file(path).accepted
 
 
 def test_unknown_preset(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from separatrix import can, cannot
 from separatrix.atlas.evidence import CORRECT, prove_witness, state_bound
 from separatrix.atlas.words import TASKS, task_of
 from separatrix.core import jobs
+from separatrix.core.certificate import Certificate
 from separatrix.core.errors import InputError, SeparatrixError
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
@@ -214,11 +215,24 @@ def run(planned: Sequence[Job], workers: int, progress: Callable[[Result], None]
     return sorted(results, key=lambda result: planned.index(result.job))
 
 
+def _outdated(path: Path, task: Task) -> bool:
+    """Whether the certificate is about an older definition of the task; what is damaged is not."""
+    try:
+        return path.exists() and Certificate.read(path).task_sha256 != task.source_sha256()
+    except SeparatrixError:
+        return False
+
+
 def run_job(job: Job) -> Result:
-    """Builds and certifies, or bounds, unless the file is there already; then judges the file as written."""
+    """Builds and certifies, or bounds, unless the file is there already; then judges the file as written.
+
+    A certificate of a task that is defined otherwise by now is redone.
+    """
     start, folder, task = time.perf_counter(), Path(job.folder), job.make_task()
     name = CORRECT if job.kind == "witness" else job.name
     path = folder / f"{name}.cert.json"
+    if _outdated(path, task):
+        path.unlink()
     bits: float | None = None
     reason = ""
     try:

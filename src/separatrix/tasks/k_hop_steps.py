@@ -16,15 +16,15 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
-from separatrix.core.task import Task
 from separatrix.tasks.flags import EMPTY
+from separatrix.tasks.step import Step
 
 MOST = 256  # positions: labels hold a pointer
 MOST_PAIRS = 64  # the same where labels hold two
 
 
 @dataclass(frozen=True)
-class Previous(Task):
+class Previous(Step):
     """Each position answers with its symbol and the one before: own * (symbols + 1) + before.
 
     >>> Previous(2).answer(np.array([[1, 0, 1]]))
@@ -62,17 +62,6 @@ class Previous(Task):
                 yield CellGroup(query, own, EMPTY, EMPTY, labels=np.array([label + self.symbols]))
             else:
                 yield CellGroup(query, own, np.full_like(before, query - 1), before, labels=label + before[:, 0])
-
-    def sample(
-        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
-    ) -> tuple[np.ndarray, None]:
-        """`uniform` over the words of the alphabets."""
-        if distribution != "uniform":
-            raise InputError(f"{self.name}: distribution {distribution!r} is not known; there is `uniform`")
-        return np.stack([rng.choice(np.asarray(a), size) for a in self.domain(n).alphabets], axis=1), None
-
-    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
-        return " ".join(map(str, tokens))
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
-from separatrix.core.task import Task
 from separatrix.tasks.flags import EMPTY
+from separatrix.tasks.step import Step
 
 MOST = 256  # pairs: labels of the first step hold a number of a pair
 
 
 @dataclass(frozen=True)
-class Point(Task):
+class Point(Step):
     """The last position answers with the latest of the pairs whose points are nearest to its own.
 
     >>> Point(dim=3).answer(np.array([[0b000, 8 + 1, 0b111, 8 + 0, 0b001]]))
@@ -70,17 +70,6 @@ class Point(Task):
                     ground = (before, labels) * (p + 1) + (after, labels) * (n - p - 1) + (np.array([asked]),)
                     answer = np.full(len(here), self.labels + 1 + p)
                     yield CellGroup(query, asked, np.full_like(here, 2 * p), here, labels=answer, background=ground)
-
-    def sample(
-        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
-    ) -> tuple[np.ndarray, None]:
-        """`uniform` over the words of the alphabets."""
-        if distribution != "uniform":
-            raise InputError(f"{self.name}: distribution {distribution!r} is not known; there is `uniform`")
-        return np.stack([rng.choice(np.asarray(a), size) for a in self.domain(n).alphabets], axis=1), None
-
-    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
-        return " ".join(map(str, tokens))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, Sequence
 from separatrix.core.errors import InputError
-from separatrix.core.task import Task
 from separatrix.tasks.flags import EMPTY
+from separatrix.tasks.step import Step
 
 
 @dataclass(frozen=True)
-class Join(Task):
+class Join(Step):
     """Each label's position answers with the key before it and itself, each key's position with the key.
 
     >>> Join(keys=5, labels=3, asked=1).answer(np.array([[4, 5, 1, 7, 1]]))
@@ -72,17 +72,6 @@ class Join(Task):
         before = np.full((self.keys, 1), query - 1)
         for label in range(self.labels):
             yield CellGroup(query, self.keys + label, before, keys[:, None], labels=keys * self.labels + label)
-
-    def sample(
-        self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
-    ) -> tuple[np.ndarray, None]:
-        """`uniform` over the words of the alphabets."""
-        if distribution != "uniform":
-            raise InputError(f"{self.name}: distribution {distribution!r} is not known; there is `uniform`")
-        return np.stack([rng.choice(np.asarray(a), size) for a in self.domain(n).alphabets], axis=1), None
-
-    def show(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> str:
-        return " ".join(map(str, tokens))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def mistakes(n: int, least: int) -> Fraction:
     t different primes that divide their difference D, each `least` or more, have least^t <= |D| <= 2^(n/2) - 1.
 
     >>> mistakes(32, 1024), mistakes(256, 65536)
-    (Fraction(1, 137), Fraction(8, 5709))
+    (Fraction(1, 137), Fraction(7, 5709))
     """
     largest, t = 2 ** (n // 2) - 1, 0
     while least ** (t + 1) <= largest:

@@ -130,7 +130,9 @@ def build(task: KHop, n: int) -> Model:
             stack.append(FeedForward(hidden=len(units), residual=True))
             tensors |= units.tensors(2 * layer + 1)
             if layer:
-                tensors[f"layers.{2 * layer + 1}.out_bias"] = -sum(eye[s[name]].sum(axis=0) for name in made)
+                tensors[f"layers.{2 * layer + 1}.out_bias"] = -np.sum(
+                    [eye[s[name]].sum(axis=0) for name in made], axis=0
+                )
     # an exact code agrees with its symbol to b, noisy ones to b/2 or more, and what stands for nowhere to b/4 at most
     readout = np.zeros((d, task.symbols + 1))
     readout[s["new_held"], : task.symbols] = codes.T
