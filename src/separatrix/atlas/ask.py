@@ -10,15 +10,17 @@ from typing import Any, Literal
 
 from separatrix import can
 from separatrix.atlas.evidence import Floor, Proof, prove_witness, state_bound
+from separatrix.atlas.portfolio import own_floors
 from separatrix.can import Witness
 from separatrix.cannot import bounds_for
 from separatrix.core.errors import InputError
 from separatrix.core.families import family
-from separatrix.core.guarantee import Guarantee
+from separatrix.core.guarantee import CONJECTURED, Guarantee
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.size import Size
 from separatrix.core.task import Task
 from separatrix.depth.classes import notes as placement_notes
+from separatrix.tasks.own import OwnTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,12 @@ def ask(
     for bound in bounds_for(task.name, kind.bounds_of):
         progress(f"lower bound {bound.name}")
         floors.append(state_bound(bound, task, n, folder / f"bound-{bound.name}", limits))
+    if isinstance(task, OwnTask) and kind.bounds_of in ("rnn", "transformer"):
+        floors += own_floors(task, n, kind.bounds_of, None, folder, progress, limits)
     ruled_out = any(floor.violated and Guarantee.parse(floor.guarantee).rules_out for floor in floors)
     known, notes = _witnesses(task, n, arch)
+    if isinstance(task, OwnTask):
+        notes.append("no construction is known for a function of your own: the verdict is cannot, or unknown")
     proof = None
     if not ruled_out:
         for witness, size in known:
@@ -119,7 +125,8 @@ def ask(
     nearest = (known[0][0].name, known[0][1]) if known else None
     verdict = "cannot" if ruled_out else "can" if proof is not None else "unknown"
     cut = nearest[1].bits("cut") if nearest else None
-    best = max((floor.bits for floor in floors if floor.vacuous is None and floor.measure != "width"), default=None)
+    counted = [f for f in floors if f.vacuous is None and f.measure != "width" and f.guarantee != str(CONJECTURED)]
+    best = max((floor.bits for floor in counted), default=None)
     gap = cut / best if cut and best else None
     return Answer(
         verdict, task.name, n, arch, proof, nearest, tuple(floors), gap, time.perf_counter() - start, tuple(notes),

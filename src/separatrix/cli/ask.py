@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from separatrix.cli.options import OPEN, Json, N, Out, Settings, lines, print_json, read_size, read_task, telling
+from separatrix.cli.options import (
+    OPEN,
+    Alphabet,
+    Circuit,
+    Json,
+    Load,
+    N,
+    Out,
+    Settings,
+    lines,
+    print_json,
+    read_problem,
+    read_size,
+    telling,
+)
 
 if TYPE_CHECKING:
     from separatrix.atlas.ask import Answer
@@ -21,8 +35,10 @@ def register(app: typer.Typer) -> None:
     @app.command(context_settings=OPEN)
     def ask(
         context: typer.Context,
-        task: Annotated[str, typer.Argument(help="Task name (`separatrix list tasks`).")],
         n: N,
+        task: Annotated[
+            str | None, typer.Argument(help="Task name (`list tasks`); none with --load FILE:NAME.")
+        ] = None,
         arch: Annotated[str, typer.Option(help="Architecture (`separatrix list archs`).")] = "transformer",
         layers: Annotated[int | None, typer.Option(help="At most this many attention layers.")] = None,
         heads: Annotated[int | None, typer.Option(help="At most this many heads a layer.")] = None,
@@ -31,6 +47,9 @@ def register(app: typer.Typer) -> None:
         value_width: Annotated[int | None, typer.Option(help="Value width per head.")] = None,
         state_bits: Annotated[int | None, typer.Option(help="Recurrent: bits carried from token to token.")] = None,
         precision: Annotated[str | None, typer.Option(help="fp32, float:24, fixed:16, stored:8, ...")] = None,
+        load: Load = None,
+        alphabet: Alphabet = None,
+        circuit: Circuit = False,
         settings: Settings = None,
         out: Out = None,
         as_json: Json = False,
@@ -41,9 +60,9 @@ def register(app: typer.Typer) -> None:
         """
         from separatrix.atlas.ask import ask as decide
 
-        problem = read_task(task, settings, context.args)
+        problem = read_problem(task, load, alphabet, circuit, settings, context.args)
         limits = read_size(layers, heads, width, key_width, value_width, state_bits, precision)
-        folder = out or Path(f"separatrix-out/ask-{task}-n{n}")
+        folder = out or Path(f"separatrix-out/ask-{problem.name}-n{n}")
         with telling(as_json) as progress:
             answer = decide(problem, n, arch, limits, folder, progress)
         if as_json:

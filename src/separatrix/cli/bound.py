@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from separatrix.cli.options import OPEN, Json, N, Out, Settings, lines, print_json, read_task, telling
+from separatrix.cli.options import (
+    OPEN,
+    Alphabet,
+    Circuit,
+    Json,
+    Load,
+    N,
+    Out,
+    Settings,
+    lines,
+    print_json,
+    read_problem,
+    telling,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,35 +32,27 @@ def register(app: typer.Typer) -> None:
         n: N,
         arch: Annotated[str, typer.Option(help="Architecture that is bounded.")],
         task: Annotated[str | None, typer.Argument(help="Task name; none with --load FILE:NAME.")] = None,
-        load: Annotated[
-            str | None, typer.Option(help="FILE:NAME, a function of yours on (batch, n) arrays; or FILE, to register.")
-        ] = None,
-        alphabet: Annotated[int | None, typer.Option(help="With --load FILE:NAME: symbols 0 .. K-1.")] = None,
+        load: Load = None,
+        alphabet: Alphabet = None,
         matrix: Annotated[bool, typer.Option("--matrix", help="Enumerate the communication matrix (small N).")] = False,
-        cut: Annotated[int | None, typer.Option(help="With --matrix: Alice holds the positions before it.")] = None,
+        cut: Annotated[int | None, typer.Option(help="Alice holds the positions before it.")] = None,
+        circuit: Circuit = False,
+        search: Annotated[bool, typer.Option("--search", help="Search, too, without theorems.")] = False,
+        hint: Annotated[Path | None, typer.Option(help="JSON file with a code or a gadget to check.")] = None,
         settings: Settings = None,
         out: Out = None,
         as_json: Json = False,
     ) -> None:
         """The best lower bound for this task and architecture, with a certificate. Exit code 3 if there is none."""
         from separatrix.atlas.evidence import matrix_floors, state_bound
-        from separatrix.atlas.portfolio import own_floors
+        from separatrix.atlas.portfolio import best_of, own_floors
         from separatrix.cannot import bounds_for
         from separatrix.core.errors import InputError
         from separatrix.core.families import family
-        from separatrix.tasks.own import OwnTask, own_task
-        from separatrix.tasks.own import load as load_file
+        from separatrix.tasks.own import OwnTask
 
-        if task is None and load is None:
-            raise InputError("give a task name, or --load FILE:NAME for a function of your own")
-        if task is None or load is None or ":" in load:
-            named = own_task(load or "", alphabet) if task is None else read_task(task, settings, context.args)
-            if load is not None and task is not None:
-                raise InputError(f"give either the task {task} or --load FILE:NAME")
-        else:
-            load_file(Path(load))
-            named = read_task(task, settings, context.args)
-        problem, task = named, named.name
+        problem = read_problem(task, load, alphabet, circuit, settings, context.args)
+        task = problem.name
         problem.domain(n)
         folder = out or Path(f"separatrix-out/bound-{task}-n{n}")
         floors = []
@@ -55,15 +60,14 @@ def register(app: typer.Typer) -> None:
             for one in bounds_for(problem.name, family(arch).bounds_of):
                 progress(one.name)
                 floors.append(state_bound(one, problem, n, folder / one.name))
-            if isinstance(problem, OwnTask):
-                floors += own_floors(problem, n, family(arch).bounds_of, cut, folder, progress)
+            if isinstance(problem, OwnTask) or search or hint is not None:
+                floors += own_floors(problem, n, family(arch).bounds_of, cut, folder, progress, hint=hint)
             elif matrix or cut is not None:
                 if family(arch).bounds_of != "rnn":
                     raise InputError(f"--matrix bounds what a recurrent model carries; {arch} is none")
                 progress("communication matrix")
                 floors += matrix_floors(problem, n, cut, folder)
-        biting = [floor for floor in floors if floor.vacuous is None]
-        best = max(biting, key=lambda floor: (floor.certificate is not None, floor.bits), default=None)
+        best = best_of(floors)
         if as_json:
             print_json(
                 {

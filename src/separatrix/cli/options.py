@@ -25,6 +25,11 @@ N = Annotated[int, typer.Option("--n", help="Input length N (what it counts: `li
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of text.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Output folder; default separatrix-out/<command>-...")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Task parameter, as name=value; or --name value.")]
+Load = Annotated[
+    str | None, typer.Option(help="FILE:NAME, a function of yours on (batch, n) arrays; or FILE, to register.")
+]
+Alphabet = Annotated[int | None, typer.Option(help="With --load FILE:NAME: symbols 0 .. K-1.")]
+Circuit = Annotated[bool, typer.Option("--circuit", help="With --load FILE:NAME: read it as a circuit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print estimates of time, memory and size; do nothing.")]
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -52,6 +57,29 @@ def read_task(name: str, settings: list[str] | None, extra: list[str]) -> Task:
                 value = rest.pop(0)
         values[key.replace("-", "_")] = value
     return make_task(name, values)
+
+
+def read_problem(
+    task: str | None,
+    load: str | None,
+    alphabet: int | None,
+    circuit: bool,
+    settings: list[str] | None,
+    extra: list[str],
+) -> Task:
+    """A task by name, perhaps from a file that registers it, or a function of a file: FILE:NAME and an alphabet."""
+    from separatrix.tasks.own import load as load_file
+    from separatrix.tasks.own import own_task
+
+    if task is None and load is None:
+        raise InputError("give a task name, or --load FILE:NAME for a function of your own")
+    if task is None:
+        return own_task(load or "", alphabet, circuit)
+    if load is not None and ":" in load:
+        raise InputError(f"give either the task {task} or --load FILE:NAME")
+    if load is not None:
+        load_file(Path(load))
+    return read_task(task, settings, extra)
 
 
 def read_size(

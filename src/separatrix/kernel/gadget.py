@@ -80,8 +80,8 @@ def _check(case: Case, how: dict[str, type]) -> str:
     else:
         shows = blocks.proved(case, way)
     who = {
-        "state": f"every recurrent model (any transition, one pass) that answers {case.where} right at position {query} "
-        f"carries at least {shown(amount)} bits across cut {cut[0] if cut else 0}",
+        "state": f"every recurrent model (any transition, one pass) that answers {case.where} right at position "
+        f"{query} carries at least {shown(amount)} bits across cut {cut[0] if cut else 0}",
         "one-way": f"whoever holds these {blocks.hers.size} positions of {case.where} sends at least {shown(amount)} "
         "bits to a party that holds the others and then answers right, the query's token being known",
         "exchange": f"two parties, one holding these {blocks.hers.size} positions of {case.where} and one the others, "
@@ -113,7 +113,11 @@ class Blocks:
         if join not in ("and", "or", "xor"):
             raise InputError(f"join {join!r} is none of and, or, xor")
         n = domain.positions
-        hers, his, base = integers(case, "hers", None, None), integers(case, "his", None, None), integers(case, "base", n)
+        hers, his, base = (
+            integers(case, "hers", None, None),
+            integers(case, "his", None, None),
+            integers(case, "base", n),
+        )
         d, a, b = len(hers), hers.shape[1], his.shape[1]
         her_words, his_words = integers(case, "her_words", None, a), integers(case, "his_words", None, b)
         r, c = len(her_words), len(his_words)

@@ -9,6 +9,7 @@ task. For averages of real parts Alice's bits are signs, and Bob's words are poi
 from __future__ import annotations
 
 import math
+import time
 from itertools import combinations
 
 import numpy as np
@@ -34,9 +35,10 @@ class Growth:
     """One base word and the bits that were found for it."""
 
     def __init__(
-        self, task: Task, n: int, cut: int, known: bool, base: np.ndarray, rng: np.random.Generator, budget: int
-    ) -> None:
-        self.task, self.n, self.cut, self.rng, self.budget = task, n, cut, rng, budget
+        self, task: Task, n: int, cut: int, known: bool, base: np.ndarray, rng: np.random.Generator, budget: int,
+        deadline: float = math.inf,
+    ) -> None:  # fmt: skip
+        self.task, self.n, self.cut, self.rng, self.budget, self.deadline = task, n, cut, rng, budget, deadline
         domain = task.domain(n)
         self.constraint = domain.constraint
         self.alphabets = [np.asarray(a) for a in domain.alphabets]
@@ -50,7 +52,7 @@ class Growth:
 
     def answers(self, tokens: np.ndarray) -> np.ndarray:
         """(batch, columns) the answers, -1 where a word is no input."""
-        self.budget -= len(tokens)
+        self.budget = self.budget - len(tokens) if time.process_time() < self.deadline else 0
         found = self.task.answer(tokens)[:, self.columns]
         if self.constraint.kind != "product":
             found = np.where(self.constraint.holds(tokens)[:, None], found, -1)
@@ -167,9 +169,7 @@ class Growth:
         """The code, as changes of the base word."""
         queries, found = [self.task.queries(self.n)[i] for i in self.columns], []
         for place, (symbol, word, column, label) in self.code.items():
-            changes = tuple(
-                (self.cut + j, int(s)) for j, s in enumerate(word.tolist()) if s != self.base[self.cut + j]
-            )
+            changes = tuple((self.cut + j, int(s)) for j, s in enumerate(word.tolist()) if s != self.base[self.cut + j])
             found.append(Guess(place, int(self.base[place]), symbol, changes, queries[column], float(label)))
         return found
 
@@ -189,16 +189,22 @@ def grow(
     need(not known or len(task.queries(n)) == 1, "one position must be scored")
     need(any(q >= cut for q in task.queries(n)), "nothing is scored after the cut")
     rng = child(seed, "codes", task.name, n, cut)
-    affordable = answers_in(task, n, seconds)
+    affordable, deadline = answers_in(task, n, seconds), time.process_time() + seconds
     best: Growth | None = None
-    for base in _bases(task, n, rng):
-        growth = Growth(task, n, cut, known, base, rng, affordable // BASES)
+    left, bases = affordable, iter(())
+    while left > 0 and time.process_time() < deadline and (best is None or len(best.code) < len(best.used)):
+        base = next(bases, None)
+        if base is None:
+            if best is not None and not best.code:
+                break
+            bases = iter(_bases(task, n, rng))
+            continue
+        growth = Growth(task, n, cut, known, base, rng, affordable // BASES, deadline)
         growth.grow()
         growth.prune()
+        left -= max(1, affordable // BASES - growth.budget)
         if best is None or len(growth.code) > len(best.code):
             best = growth
-        if len(best.code) == len(best.used):
-            break
     assert best is not None
     need(bool(best.code), "no bit of the words that were tried can be guessed; that says nothing about the task")
     guesses = best.guesses()

@@ -81,7 +81,7 @@ def decoding_certificate(
 
 
 def search(
-    task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4, known: bool = False
+    task: Task, n: int, cut: int, seed: int = 0, rounds: int = 4, known: bool = False, seconds: float = SECONDS
 ) -> tuple[np.ndarray, list[Guess], float]:
     """(base word, guesses, a limit of their share of errors) at a contiguous cut, for labels of single symbols.
 
@@ -98,7 +98,7 @@ def search(
     used = np.array([j for j in range(cut) if len(alphabets[j]) > 1], dtype=np.int64)
     queries = [q for q in task.queries(n) if q >= cut]
     need(bool(len(used) and queries), "no position of Alice's varies, or nothing is scored after the cut")
-    affordable = answers_in(task, n, SECONDS / 2)
+    affordable = answers_in(task, n, seconds / 2)
     pool = _pool(alphabets[cut:], rng, max(8, min(affordable, 16 * MOST_SYMBOLS // domain.positions) // 48))
     filler = np.array([a[0] for a in alphabets])
     low = np.array([a[0] for a in alphabets])

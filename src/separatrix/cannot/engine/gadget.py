@@ -47,8 +47,20 @@ class Gadget:
         return log2_sum({self.rank: len(self.blocks.hers)})
 
 
-def layouts(free: list[int]) -> Iterator[Layout]:
-    """Positions (d, a) of Alice's and (d, b) of Bob's blocks among the free positions."""
+def layouts(free: list[int], query: int) -> Iterator[Layout]:
+    """Positions (d, a) of Alice's and (d, b) of Bob's blocks among the free positions.
+
+    Where the query is left out, also the pairings that it would be part of, without its block.
+    """
+    yield from _pairings(free)
+    if query not in free:
+        for hers, his in _pairings(sorted([*free, query])):
+            kept = ~((hers == query).any(axis=1) | (his == query).any(axis=1))
+            if 0 < kept.sum() < len(hers):
+                yield hers[kept], his[kept]
+
+
+def _pairings(free: list[int]) -> Iterator[Layout]:
     for width in (1, 2):
         m = len(free) // (2 * width) * 2 * width
         if m == 0:
@@ -76,7 +88,7 @@ def search(task: Task, n: int, cut: int | None = None, known: bool = False, seed
     alphabets = [np.asarray(a) for a in domain.alphabets]
     free = [p for p, a in enumerate(alphabets) if len(a) > 1 and not (known and p == queries[0])]
     found: list[Gadget] = []
-    for hers, his in layouts(free):
+    for hers, his in layouts(free, queries[0]):
         if cut is not None and ((hers >= cut).any() or (his < cut).any()):
             continue
         letters = [_letters(alphabets, positions) for positions in (hers, his)]
@@ -159,7 +171,9 @@ def _agrees(task: Task, n: int, blocks: Blocks, rng: np.random.Generator, size: 
     return np.array_equal(task.answer(blocks.words(hers, his))[:, 0] == blocks.value, blocks.joined(hers, his))
 
 
-def gadget_certificate(task: Task, n: int, gadget: Gadget, cut: int | None = None, measure: str = "exchange") -> Certificate:
+def gadget_certificate(
+    task: Task, n: int, gadget: Gadget, cut: int | None = None, measure: str = "exchange"
+) -> Certificate:
     """With a `cut` the claim is about the state of recurrent models; else `exchange` or `one-way` of one layer.
 
     The join is proved by the task's circuit, by its automaton, or by enumeration, where one of them is there.

@@ -2,6 +2,7 @@
 
 from separatrix.verify.refuters import baselines as baselines
 from separatrix.verify.refuters import collisions as collisions
+from separatrix.verify.refuters import descent as descent
 from separatrix.verify.refuters import gradient as gradient
 from separatrix.verify.refuters import pointer_codes as pointer_codes
 from separatrix.verify.refuters import reachable as reachable
