@@ -72,7 +72,7 @@ def test_rounding_after_every_operation(capsys: pytest.CaptureFixture[str]) -> N
         (("--n", "0"), "positive"),
         (("--n", "5000"), "GiB to build"),
         (("-o", "x.png"), ".json"),
-        (("--round-every", "--p", "5"), "gates, with weights of 74 bits"),
+        (("--round-every", "--p", "6"), "gates, with weights of 140 bits"),
         (("--round-every", "--p", "8", "--n", "16"), "about 356,515,840 gates"),
         (("--device", "tpu"), "cpu or cuda"),
         (("--device", "cuda", "--primitives"), "comparison of one circuit"),

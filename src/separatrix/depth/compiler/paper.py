@@ -24,7 +24,7 @@ from separatrix.models.paper import Matrix, PaperHead, reciprocal
 from separatrix.numbers.floats import FloatFormat, Number
 from separatrix.numbers.functions import exp
 
-MOST_BITS = 4
+MOST_BITS = 5
 MOST_GATES = 2_000_000
 
 
@@ -53,7 +53,7 @@ class Floats:
 
 def compile_paper(head: PaperHead) -> Circuit:
     """The circuit on n d (2p + 2) input wires (sign, significand, exponent + 2^p, lowest bits first); its outputs are
-    the bits of the (n, d) results in the same code. InputError beyond p = 4."""
+    the bits of the (n, d) results in the same code. InputError beyond p = 5."""
     form, n, d = head.form, head.n, head.d
     if form != FloatFormat.paper(form.p):
         raise InputError(f"{form}: heads rounded after every operation are compiled in the floats F_p")
@@ -83,7 +83,7 @@ def demand_paper(n: int, d: int, p: int, pairs: int | None = None) -> None:
     count = (n * (n + 1) // 2 if pairs is None else pairs) * 2 * d * (p**2 * 2 ** (p + 2) + 2 ** (2 * p + 2))
     if p < 2 or p > MOST_BITS:
         raise InputError(
-            f"--p {p}: heads rounded after every operation are compiled in F_2, F_3 and F_4; in F_{p} this one would "
+            f"--p {p}: heads rounded after every operation are compiled in F_2 to F_5; in F_{p} this one would "
             f"have about {count:,} gates, with weights of {2 ** (p + 1) + 2 * p} bits"
         )
     if count > MOST_GATES:
