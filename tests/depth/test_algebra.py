@@ -74,3 +74,21 @@ def test_the_series_for_the_logarithm_at_one_needs_about_two_to_the_p_terms() ->
     near = [max(terms(math.sqrt(2) - 1, p), terms(math.sqrt(0.5) - 1, p)) for p in (4, 6, 8, 10)]
     assert all(b > 2.5 * a for a, b in itertools.pairwise(far)) and far[-1] > 300
     assert near == sorted(near) and near[-1] <= 10
+
+
+def test_the_bound_stands_beside_the_compiled_depth() -> None:
+    from separatrix.depth.beside import algebra_rows, bound, compiled_depths
+    from separatrix.depth.report import compiled, lines_of
+    from separatrix.models.quantise import reference_head
+
+    assert bound(1)["levels"] == 36 and bound(2)["levels"] == 72
+    circuit, report = compiled(reference_head(2, 2, 3))
+    assert report["bound"]["levels"] == 36 and circuit.depth == 4
+    assert any("7d_std" in line and "36 levels" in line and "compiled: 4 (" in line for line in lines_of(report))
+    found = compiled_depths()
+    starts = {name: int(text.split()[0].rstrip(",")) for name, text in found.items()}
+    assert starts == {
+        "matrix product": 2, "RoPE attention layer": 4, "MLP, one affine map": 1, "LayerNorm": 2,
+        "RoPE transformer, 3 layers": 12,
+    }  # fmt: skip
+    assert sum("compiled" in row for row in algebra_rows()) == len(found)

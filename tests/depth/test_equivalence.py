@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from separatrix.depth.solve import Question, Solver, ask, available, within
 from separatrix.models.quantise import reference_head
 
 SOLVERS: list[Solver] = [s for s in ("exact", "cadical") if available(s)]  # pyright: ignore
+needs_pysat = pytest.mark.skipif(not available("cadical"), reason="needs PySAT's CaDiCaL")
 needs_exact = pytest.mark.skipif(not available("exact"), reason="needs the solver Exact")
 
 
@@ -142,6 +145,26 @@ def test_proofs_are_written_and_are_about_the_question(solver: Solver, tmp_path:
 
         with Sat("minisat22", bootstrap_with=CNF(from_file=str(tmp_path / "proof.cnf")).clauses) as other:
             assert not other.solve()
+
+
+@needs_pysat
+@pytest.mark.skipif(shutil.which("drat-trim") is None, reason="needs the proof checker drat-trim")
+def test_an_outside_checker_accepts_the_proof_and_rejects_it_for_another_formula(tmp_path: Path) -> None:
+    found = compare(adder(2, 3, False), adder(2, 3, True), 60, solver="cadical", exhaust=False, proofs=tmp_path)
+    assert found.verdict == "equal"
+    for k in range(found.proved_outputs):
+        stem = tmp_path / f"output-{k}"
+        verdict = checked(stem.with_suffix(".cnf"), stem.with_suffix(".drat"))
+        assert "s VERIFIED" in verdict, verdict
+    last = tmp_path / f"output-{found.proved_outputs - 1}"
+    lines = last.with_suffix(".cnf").read_text().splitlines()
+    weaker = [lines[0].replace(lines[0].split()[3], str(len(lines) - 2)), *lines[1:-1]]  # without the last clause
+    (tmp_path / "weaker.cnf").write_text("\n".join(weaker) + "\n")
+    assert "s VERIFIED" not in checked(tmp_path / "weaker.cnf", last.with_suffix(".drat"))
+
+
+def checked(formula: Path, proof: Path) -> str:
+    return subprocess.run(["drat-trim", str(formula), str(proof)], capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

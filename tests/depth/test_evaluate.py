@@ -51,3 +51,50 @@ def test_counting_lists_all_inputs() -> None:
 def test_wrong_inputs_are_refused() -> None:
     with pytest.raises(InputError, match="reads"):
         Evaluator(adder(2, 2, small=False).circuit())(np.zeros((3, 5)))
+
+
+def test_without_a_gpu_the_device_is_refused_in_a_sentence() -> None:
+    from numba import cuda
+
+    circuit = adder(2, 2, small=False).circuit()
+    with pytest.raises(InputError, match="none of cpu, cuda"):
+        Evaluator(circuit, device="tpu")
+    if not cuda.is_available():
+        with pytest.raises(InputError, match="no CUDA device"):
+            Evaluator(circuit, device="cuda")
+    else:
+        bits = np.random.default_rng(0).integers(0, 2, (70_000, circuit.inputs))
+        assert np.array_equal(Evaluator(circuit, device="cuda")(bits), Evaluator(circuit)(bits))
+
+
+SIMULATED = """
+import numpy as np
+from depth.test_builder import ALL, random_circuit
+from separatrix.depth import gpu
+from separatrix.depth.evaluate import Evaluator
+from separatrix.depth.primitives.table import adder, float_sums
+for seed, wide in ((0, False), (1, True), (2, False)):
+    circuit, values = random_circuit(seed, wide)
+    assert (values == Evaluator(circuit, device="cuda")(ALL).T).all()
+gpu._free_bytes = lambda: 2**14  # several portions
+circuit = adder(3, 3, small=True).circuit()
+bits = np.random.default_rng(0).integers(0, 2, (400, circuit.inputs))
+assert np.array_equal(Evaluator(circuit, device="cuda")(bits), Evaluator(circuit)(bits))
+print("equal")
+"""
+
+
+def test_the_gpu_loops_under_the_simulator() -> None:
+    """numba's simulator runs the kernel with a Python thread in place of each of the GPU's."""
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    here = Path(__file__).resolve()
+    paths = os.pathsep.join([str(here.parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", SIMULATED], env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.stdout.strip() == "equal", done.stderr[-2000:]

@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         primitives: Annotated[bool, typer.Option("--primitives", help="The primitives and their depths.")] = False,
         full: Annotated[bool, typer.Option("--full", help="With --primitives: the larger sizes too.")] = False,
+        device: Annotated[str, typer.Option("--device", help="Where the comparison runs: cpu or cuda.")] = "cpu",
         out: File = None,
         as_json: Json = False,
     ) -> None:
@@ -58,8 +59,20 @@ def register(app: typer.Typer) -> None:
         for name, value in (("--n", n), ("--d", d), ("--p", p), ("--layers", layers)):
             if value < 1:
                 raise InputError(f"{name} {value}: a positive number is needed")
-        if every and (scale is not None or layers > 1 or p > 4):
-            raise InputError("--round-every builds one layer at one length, with --p 2, 3 or 4")
+        if device != "cpu":
+            from separatrix.depth.gpu import demand
+
+            if device != "cuda":
+                raise InputError(f"--device {device}: cpu or cuda")
+            if scale is not None or primitives or every:
+                raise InputError("--device cuda is for the comparison of one circuit, rounded once a stage")
+            demand()
+        if every and (scale is not None or layers > 1):
+            raise InputError("--round-every builds one layer at one length")
+        if every:
+            from separatrix.depth.compiler.paper import demand_paper
+
+            demand_paper(n, d, p)
         if not every and (p < 3 or p > 8):
             raise InputError(f"--p {p}: heads are built for 3 to 8 bits (a table has 2^p steps for every pair of rows)")
         endings = (".json", ".svg") if scale else (".json",) if primitives or every else (".json", *FORMATS)
@@ -86,7 +99,7 @@ def register(app: typer.Typer) -> None:
                 from separatrix.depth.report import compiled, lines_of, reference
 
                 network = reference(n, d, p, layers) if model is None else _quantised(model, n, semantics)
-                made, result = compiled(network, progress)
+                made, result = compiled(network, progress, device)
                 text = lines_of(result)
         if out is not None and out.suffix in FORMATS and made is not None:
             from separatrix.depth.export import write

@@ -81,9 +81,9 @@ def _rows(kind: str) -> list[dict[str, Any]]:
 
         return [row.to_json() for row in TABLE]
     if kind == "depths":
-        from separatrix.depth.algebra import rows
+        from separatrix.depth.beside import algebra_rows
 
-        return rows()
+        return algebra_rows()
     from separatrix.cannot import registry as bounds
 
     return [

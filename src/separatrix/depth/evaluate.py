@@ -13,11 +13,13 @@ import numpy as np
 
 from separatrix.core.errors import InputError
 from separatrix.core.jobs import default_workers
+from separatrix.depth import gpu
 from separatrix.depth.circuit import Circuit
 from separatrix.depth.program import prepare
 
 WORDS = 64  # shorter rows cost more in loop overhead than they gain in the cache
 MEMORY = 2**30
+DEVICES = ("cpu", "cuda")
 
 
 class Evaluator:
@@ -27,10 +29,15 @@ class Evaluator:
         circuit, program: what is evaluated, and its compiled form.
         words: 64-bit words a row in one block, at most.
         threads: blocks that run at the same time; by default one a core.
+        device: `cpu` or `cuda`; InputError where there is no such device.
     """
 
-    def __init__(self, circuit: Circuit, words: int = WORDS, threads: int | None = None) -> None:
-        self.circuit, self.program = circuit, prepare(circuit)
+    def __init__(self, circuit: Circuit, words: int = WORDS, threads: int | None = None, device: str = "cpu") -> None:
+        if device not in DEVICES:
+            raise InputError(f"device {device!r} is none of {', '.join(DEVICES)}")
+        if device == "cuda":
+            gpu.demand()
+        self.circuit, self.program, self.device = circuit, prepare(circuit), device
         rows = self.program.rows + 2 * self.program.carries + self.program.widest
         self.words, self.threads = words, threads or default_workers()
         while rows * self.words * 8 * self.threads > MEMORY and (self.words > 8 or self.threads > 1):
@@ -45,10 +52,12 @@ class Evaluator:
         Returns:
             (rows, lanes / 64) uint64: for every output its planes, lowest first (`decode` makes integers of them).
         """
-        kernel, total = _kernel(), inputs.shape[1]
-        out = np.zeros((int(self.program.out_width.sum()), total), dtype=np.uint64)
         spans = zip(self.program.out_row.tolist(), self.program.out_width.tolist(), strict=True)
         rows = np.array([r + k for r, width in spans for k in range(width)], dtype=np.int64)
+        if self.device == "cuda":
+            return gpu.planes(self.program, inputs, rows)
+        kernel, total = _kernel(), inputs.shape[1]
+        out = np.zeros((len(rows), total), dtype=np.uint64)
         words = max(1, min(self.words, -(-total // self.threads)))
         starts = list(range(0, total, words))
 
@@ -58,7 +67,7 @@ class Evaluator:
             for start in own:
                 size = min(words, total - start)
                 data[: self.circuit.inputs, :size] = inputs[:, start : start + size]
-                kernel(data, p.rows, p.carries, *p.arrays)
+                kernel(data, 0, words, p.rows, p.carries, *p.arrays)
                 out[:, start : start + size] = data[rows, :size]
 
         count = min(self.threads, len(starts))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from separatrix.core.errors import InputError
+from separatrix.depth.beside import bound, bound_line
 from separatrix.depth.circuit import Circuit
 from separatrix.depth.compiler.network import MEMORY, compile_network, estimate, estimate_head
 from separatrix.depth.compiler.paper import compile_paper, encoded
@@ -16,13 +17,15 @@ from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.measure import measure
 from separatrix.models.paper import PaperHead, run_paper
 from separatrix.models.quantise import reference_head, reference_model
-from separatrix.models.quantised import Quantised, run
+from separatrix.models.quantised import Heads, Quantised, run
 from separatrix.numbers.floats import FloatFormat, Number
 
 LANES = 1024
 
 
-def compiled(network: Quantised, progress: Callable[[str], None] = lambda _: None) -> tuple[Circuit, dict[str, Any]]:
+def compiled(
+    network: Quantised, progress: Callable[[str], None] = lambda _: None, device: str = "cpu"
+) -> tuple[Circuit, dict[str, Any]]:
     """The circuit and its report: the counts of `measure`, the build time, and how many inputs were compared."""
     started = time.perf_counter()
     circuit = compile_network(network, progress=progress)
@@ -31,14 +34,22 @@ def compiled(network: Quantised, progress: Callable[[str], None] = lambda _: Non
     counts = measure(circuit)
     guess = estimate(network)
     progress("compare with the emulator")
-    lanes, wrong, every = compare(circuit, network)
+    lanes, wrong, every = compare(circuit, network, device=device)
     if wrong:
         raise InputError(f"{network.name}: the circuit differs from the emulator on {wrong} of {lanes} inputs")
     return circuit, {
         "network": network.name, "n": network.n, **counts.to_json(), "seconds": round(seconds, 3),
         "estimate": {"gates": guess.gates, "bytes": guess.bytes},
-        "compared": lanes, "wrong": wrong, "every_input": every,
+        "compared": lanes, "wrong": wrong, "every_input": every, **_beside(network),
     }  # fmt: skip
+
+
+def _beside(network: Quantised) -> dict[str, Any]:
+    """The paper's bound, for networks of attention layers and nothing else."""
+    count = len(network.layers)
+    if not count or not all(isinstance(layer, Heads) for layer in network.layers):
+        return {}
+    return {"attention_layers": count, "bound": bound(count)}
 
 
 def compiled_paper(n: int, d: int, p: int, progress: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -61,7 +72,7 @@ def compiled_paper(n: int, d: int, p: int, progress: Callable[[str], None] = lam
         raise InputError(f"{name}: the circuit differs from the emulator on {wrong} of {lanes} inputs")
     return {
         "network": name, "n": n, **counts.to_json(), "seconds": round(seconds, 3),
-        "compared": lanes, "wrong": wrong, "every_input": False,
+        "compared": lanes, "wrong": wrong, "every_input": False, "attention_layers": 1, "bound": bound(1),
     }  # fmt: skip
 
 
@@ -82,7 +93,9 @@ def reference(n: int, d: int, p: int, layers: int) -> Quantised:
     return reference_head(n, d, p, layers)
 
 
-def compare(circuit: Circuit, network: Quantised, lanes: int = LANES, seed: int = 0) -> tuple[int, int, bool]:
+def compare(
+    circuit: Circuit, network: Quantised, lanes: int = LANES, seed: int = 0, device: str = "cpu"
+) -> tuple[int, int, bool]:
     """(inputs compared, inputs that differ, whether these were all): circuit against emulator."""
     rng, width = np.random.default_rng(seed), network.input_bits
     if every := width <= 12:
@@ -93,7 +106,7 @@ def compare(circuit: Circuit, network: Quantised, lanes: int = LANES, seed: int 
         bits[2 : lanes // 8] &= rng.integers(0, 2, (lanes // 8 - 2, width))
         bits[lanes // 8 : lanes // 4] |= rng.integers(0, 2, (lanes // 4 - lanes // 8, width))
     wrong, step = 0, max(1, min(len(bits), 2**24 // max(1, network.n**2)))
-    evaluator = Evaluator(circuit)
+    evaluator = Evaluator(circuit, device=device)
     for start in range(0, len(bits), step):
         part = bits[start : start + step]
         got, want = evaluator(part), run(network, network.numbers_of(part))
@@ -146,6 +159,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         out.append(
             f"  {one['name']:<22} {one['gates']:>12,} gates {share[0]:6.1%} {one['edges']:>14,} edges {share[1]:6.1%}"
         )
+    if "bound" in m:
+        out.append(bound_line(m["attention_layers"], m["depth"]))
     out.append(f"equal to the emulator on {every}; built in {m['seconds']:.2f} s")
     return out
 
@@ -161,6 +176,7 @@ def scaling_lines(result: dict[str, Any]) -> list[str]:
     bits = {r["weight_bits"] for r in result["rows"]}
     if len(bits) == 1 and len(result["rows"]) > 1:
         out.append(f"weights of {bits.pop()} bits at every length: LT and MAJ (polynomial weights) depth are the same")
+    out.append(bound_line(result["layers"], max(result["depths"])) + ", at every length")
     for name, one in result["fits"].items():
         if one:
             out.append(

@@ -24,7 +24,8 @@ from separatrix.models.paper import Matrix, PaperHead, reciprocal
 from separatrix.numbers.floats import FloatFormat, Number
 from separatrix.numbers.functions import exp
 
-MOST_BITS = 4
+MOST_BITS = 5
+MOST_GATES = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +53,11 @@ class Floats:
 
 def compile_paper(head: PaperHead) -> Circuit:
     """The circuit on n d (2p + 2) input wires (sign, significand, exponent + 2^p, lowest bits first); its outputs are
-    the bits of the (n, d) results in the same code. InputError beyond p = 4."""
+    the bits of the (n, d) results in the same code. InputError beyond p = 5."""
     form, n, d = head.form, head.n, head.d
-    if form.p > MOST_BITS or form != FloatFormat.paper(form.p):
-        raise InputError(f"{form}: heads rounded after every operation are compiled in F_2, F_3 and F_4")
-    gates = int(head.mask.sum()) * 2 * d * (form.p**2 * 2 ** (form.p + 2) + 2 ** (2 * form.p + 2))
-    if gates > 2_000_000:
-        raise InputError(f"about {gates:,} gates, more than 2,000,000: take a smaller n, d or p")
+    if form != FloatFormat.paper(form.p):
+        raise InputError(f"{form}: heads rounded after every operation are compiled in the floats F_p")
+    demand_paper(n, d, form.p, int(head.mask.sum()))
     b = Builder(head.input_bits)
     x = _inputs(b, form, np.arange(head.input_bits).reshape(n, d, -1))
     i, j = np.nonzero(head.mask)
@@ -77,6 +76,18 @@ def compile_paper(head: PaperHead) -> Circuit:
     out = _product(b, form, inverse.pick(slice(None), None), c, "quotient")
     bits = [out.table(b, lambda number, k=k: encode(form, number)[k]) for k in range(2 * form.p + 2)]
     return b.circuit(Forms.stack(bits, axis=-1))
+
+
+def demand_paper(n: int, d: int, p: int, pairs: int | None = None) -> None:
+    """InputError with the estimate where the circuit would be too large; `pairs` is n (n + 1) / 2 for a causal mask."""
+    count = (n * (n + 1) // 2 if pairs is None else pairs) * 2 * d * (p**2 * 2 ** (p + 2) + 2 ** (2 * p + 2))
+    if p < 2 or p > MOST_BITS:
+        raise InputError(
+            f"--p {p}: heads rounded after every operation are compiled in F_2 to F_5; in F_{p} this one would "
+            f"have about {count:,} gates, with weights of {2 ** (p + 1) + 2 * p} bits"
+        )
+    if count > MOST_GATES:
+        raise InputError(f"about {count:,} gates, more than {MOST_GATES:,}: take a smaller n, d or p")
 
 
 def _inputs(b: Builder, form: FloatFormat, wires: np.ndarray) -> Floats:

@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
-from separatrix.depth.builder import Builder
+from separatrix.depth.builder import FALSE, Builder
 from separatrix.depth.forms import Forms
+from separatrix.depth.primitives.addition import add_small_weights
 from separatrix.depth.rows import exact
 from separatrix.depth.words import function, integer, lookup, steps, telescoped_bit
 
@@ -22,6 +23,16 @@ def multiply(b: Builder, left: np.ndarray, right: np.ndarray) -> Forms:
         low = column <= j
         bits.append(telescoped_bit(b, b.forms(gates[low], 2 ** column[low]), j, "add"))
     return Forms.stack(bits)
+
+
+def multiply_small_weights(b: Builder, left: np.ndarray, right: np.ndarray) -> Forms:
+    """The same with weights polynomial in p: ANDs, then the block-save addition of p shifted numbers. Five levels."""
+    p, q = len(left), len(right)
+    gates = b.both(left[:, None], right[None, :], "product")
+    shifted = np.full((p, p + q), FALSE, dtype=np.int64)
+    for k in range(p):
+        shifted[k, k : k + q] = gates[k]
+    return add_small_weights(b, shifted)[: p + q]
 
 
 def product(b: Builder, numbers: np.ndarray) -> Forms:

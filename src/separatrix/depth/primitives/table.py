@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -16,8 +17,16 @@ from separatrix.depth.measure import measure
 from separatrix.depth.primitives.addition import add_large_weights, add_small_weights, sum_bits
 from separatrix.depth.primitives.comparison import less, less_small_weights
 from separatrix.depth.primitives.division import quotient_steps
-from separatrix.depth.primitives.floats import encode, float_product, float_sum
-from separatrix.depth.primitives.multiplication import binary, multiply, product, unary
+from separatrix.depth.primitives.floats import (
+    FloatWires,
+    decode_steps,
+    encode,
+    float_product,
+    float_sum,
+    round_steps,
+    value_form,
+)
+from separatrix.depth.primitives.multiplication import binary, multiply, multiply_small_weights, product, unary
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.words import integer
 from separatrix.numbers.floats import FloatFormat, Number
@@ -133,7 +142,27 @@ def primitives(full: bool = False) -> list[Primitive]:
         quotient, rest = divmod(xs[0], xs[1] + 1)
         return [quotient + (2 * rest > xs[1] + 1 or (2 * rest == xs[1] + 1 and quotient % 2))]
 
+    def dot_product(b: Builder, w: np.ndarray) -> Forms:
+        gates = b.both(w[:4, :, None], w[4:, None, :], "product")
+        return b.forms(gates.reshape(1, -1), np.tile(2 ** np.add.outer(np.arange(4), np.arange(4)).reshape(-1), 4))
+
+    def minterms(b: Builder, w: np.ndarray) -> Forms:
+        codes = np.arange(16)
+        ones = codes[:, None] >> np.arange(4) & 1
+        ands = b.gate(b.forms(np.broadcast_to(w[0], (16, 4)), 2 * ones - 1), ones.sum(axis=1), "minterm")
+        ors = [b.any(ands[np.array([square[x] >> k & 1 for x in codes], dtype=bool)]) for k in range(8)]
+        return b.forms(np.array(ors)[:, None])
+
+    three = FloatFormat.paper(3)
+
+    def to_float(b: Builder, w: np.ndarray) -> Forms:
+        return decode_steps(b, three, round_steps(b, three, integer(b, w[0]), three.low))
+
     rows = [
+        Primitive("constant times number", "p=8", 0, "MAJ", (1, p), lambda b, w: b.add([(13, integer(b, w[0]))])[None],
+                  lambda xs: [13 * xs[0]]),
+        Primitive("dot product", "d=4 p=4", 1, "LT", (8, 4), dot_product,
+                  lambda xs: [sum(x * y for x, y in zip(xs[:4], xs[4:], strict=True))]),
         Primitive("comparison", "p=8", 1, "LT", (2, p), lambda b, w: less(b, *w)[None], lambda xs: [xs[0] < xs[1]]),
         Primitive(
             "comparison, small weights", "p=8", 2, "MAJ", (2, p),
@@ -142,19 +171,28 @@ def primitives(full: bool = False) -> list[Primitive]:
         *(adder(n, q, small) for n, q in [(4, 8), (16, 8), (8, 16)] for small in (False, True)),
         Primitive("multiplication", "p=8", 2, "LT", (2, p), lambda b, w: multiply(b, *w),
                   lambda xs: _bits(xs[0] * xs[1], 16)),
+        Primitive("multiplication, block-save", "p=8", 5, "MAJ", (2, p), lambda b, w: multiply_small_weights(b, *w),
+                  lambda xs: _bits(xs[0] * xs[1], 16)),
         *(products(m, q) for m, q in [(2, 4), (3, 4), (4, 4), (2, 8)]),
         Primitive("division by comparison", "p=8", 1, "LT", (2, p), divide, half_even),
         Primitive("function of one number", "p=8", 1, "LT", (1, p), lambda b, w: unary(b, w[0], square)[None],
                   lambda xs: [square[xs[0]]]),
+        Primitive("function by minterms", "p=4", 2, "MAJ", (1, 4), minterms, lambda xs: _bits(square[xs[0]], 8)),
         Primitive("function of two numbers", "p=4", 2, "LT", (2, 4), lambda b, w: binary(b, w[0], w[1], mixed)[None],
                   lambda xs: [int(mixed[xs[0], xs[1]])]),
+        Primitive("rounding to floats", "F_3", 1, "LT", (1, 12), to_float,
+                  lambda xs: encode(three, three.round(xs[0] * Fraction(2) ** three.low))),
+        Primitive("float as one form", "F_3", 1, "LT", (1, 8),
+                  lambda b, w: value_form(b, three, FloatWires.of(w, 3)), lambda xs: [xs[0].m << (xs[0].e - three.low)],
+                  three),
         *(float_sums(n, q) for n, q in [(4, 3), (8, 3), (4, 4)]),
         float_products(3),
         float_products(4),
     ]  # fmt: skip
     if full:
         rows += [adder(n, q, small) for n in (32, 64) for q in (8, 16) for small in (False, True)]
-        rows += [products(3, 8), products(4, 8), float_sums(32, 3), float_sums(16, 4), float_sums(4, 5)]
+        rows += [products(3, 8), products(4, 8), *(float_sums(n, 3) for n in (16, 32))]
+        rows += [*(float_sums(n, 4) for n in (8, 16, 32)), float_sums(4, 5)]
     return rows
 
 

@@ -1,0 +1,321 @@
+"""The same circuit in other tools' hands: our evaluator against Verilator and ABC's `&sim`, core for core.
+
+Usage: python -m benchmarks.simulators [--n 4] [--d 4] [--p 3] [--lanes 65536] [--keep DIR]
+
+All three get the circuit with its nested forms, adder by adder as our evaluator adds them up (a tool that is handed the
+flat circuit does more work). Verilator: every wire 64 bits wide, 64 inputs an evaluation, g++ -O2 -march=native, timed
+inside the program it makes, whose outputs are compared with ours word by word (a checksum). ABC: an AIG, and `&sim` for
+its own throughput on random inputs (it needs a latch, which is added). Times are process times, one core each. Tools
+that are not installed are left out with a line that says so: Debian has `verilator`, `g++` and `berkeley-abc`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from separatrix.depth.circuit import Circuit
+from separatrix.depth.compiler import compile_network
+from separatrix.depth.evaluate import Evaluator
+from separatrix.depth.export.boolean import Graph
+from separatrix.depth.kernels import ALWAYS, AND, OR, THRESHOLD
+from separatrix.depth.program import Program
+from separatrix.models.quantise import reference_head
+
+ROTATE = 13  # checksum = rotl(checksum, ROTATE) ^ word
+
+
+class Logic(Protocol):
+    """What `walk` needs: constants and the four operations, on whatever stands for a wire."""
+
+    zero: Any
+    one: Any
+
+    def invert(self, a: Any) -> Any: ...
+    def both(self, a: Any, b: Any) -> Any: ...
+    def either(self, a: Any, b: Any) -> Any: ...
+    def add(self, a: Any, b: Any, c: Any) -> tuple[Any, Any]: ...
+
+
+def walk(program: Program, inputs: list[Any], logic: Logic) -> list[Any]:
+    """The evaluator's work with other means: output planes, in the order of `Evaluator.planes`."""
+    (width, store, const_ptr, const, entry_ptr, entry_row, mask, column, gate_ptr, gate_row, kind, bit_ptr,
+     bit) = (array.tolist() for array in program.arrays)  # fmt: skip
+    row: dict[int, Any] = dict(enumerate(inputs))
+    for f, bits in enumerate(width):
+        entries = range(entry_ptr[f], entry_ptr[f + 1])
+        read = [logic.invert(row[entry_row[e]]) if mask[e] else row[entry_row[e]] for e in entries]
+        planes, waiting = [], []
+        for c in range(bits):
+            now = [x for x, e in zip(read, entries, strict=True) if column[e] == c] + waiting
+            total, waiting = logic.one if const[const_ptr[f] + c] else logic.zero, []
+            for k in range(0, len(now), 2):
+                other = now[k + 1] if k + 1 < len(now) else logic.zero
+                total, carry = logic.add(now[k], other, total)
+                waiting.append(carry)
+            planes.append(total)
+        if store[f] >= 0:
+            row |= {store[f] + k: plane for k, plane in enumerate(planes)}
+        for g in range(gate_ptr[f], gate_ptr[f + 1]):
+            if kind[g] == THRESHOLD:
+                value = logic.one
+                for k in range(bits):
+                    step = logic.both if bit[bit_ptr[g] + k] else logic.either
+                    value = step(planes[k], value)
+            elif kind[g] in (AND, OR):
+                step, value = (logic.both if kind[g] == AND else logic.either), read[0]
+                for x in read[1:]:
+                    value = step(value, x)
+            else:
+                value = logic.one if kind[g] == ALWAYS else logic.zero
+            row[gate_row[g]] = value
+    spans = zip(program.out_row.tolist(), program.out_width.tolist(), strict=True)
+    return [row[first + k] for first, size in spans for k in range(size)]
+
+
+class Ands:
+    """Literals of an and-inverter graph."""
+
+    zero, one = 0, 1
+
+    def __init__(self, inputs: int) -> None:
+        self.graph = Graph(inputs)
+        self.both, self.either, self.add = self.graph.both, self.graph.either, self.graph.add
+
+    def invert(self, a: int) -> int:
+        """NOT."""
+        return a ^ 1
+
+
+class Verilog:
+    """Names of 64-bit wires, declared as they are made."""
+
+    zero, one = "64'd0", "~64'd0"
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def _wire(self, text: str) -> str:
+        self.lines.append(f"  wire [63:0] w{len(self.lines)} = {text};")
+        return f"w{len(self.lines) - 1}"
+
+    def invert(self, a: str) -> str:
+        """NOT, written where it is read."""
+        return a[1:] if a.startswith("~") else f"~{a}"
+
+    def both(self, a: str, b: str) -> str:
+        """AND."""
+        if self.zero in (a, b):
+            return self.zero
+        return b if a == self.one else a if b == self.one else self._wire(f"{a} & {b}")
+
+    def either(self, a: str, b: str) -> str:
+        """OR."""
+        if self.one in (a, b):
+            return self.one
+        return b if a == self.zero else a if b == self.zero else self._wire(f"{a} | {b}")
+
+    def add(self, a: str, b: str, c: str) -> tuple[str, str]:
+        """A full adder, or what is left of it where an operand is constant."""
+        known = [x for x in (a, b, c) if x in (self.zero, self.one)]
+        rest = [x for x in (a, b, c) if x not in known]
+        ones = known.count(self.one)
+        if len(rest) == 3:
+            half = self._wire(f"{a} ^ {b}")
+            return self._wire(f"{half} ^ {c}"), self._wire(f"({a} & {b}) | ({half} & {c})")
+        if len(rest) == 2:
+            total = self._wire(f"{rest[0]} ^ {rest[1]}")
+            return (self.invert(total), self.either(*rest)) if ones else (total, self.both(*rest))
+        if len(rest) == 1:
+            return (self.invert(rest[0]) if ones == 1 else rest[0]), (
+                self.zero if ones == 0 else rest[0] if ones == 1 else self.one
+            )
+        return (self.one if ones % 2 else self.zero), (self.one if ones > 1 else self.zero)
+
+
+def ours(evaluator: Evaluator, packed: np.ndarray) -> tuple[float, int]:
+    """Lanes a second of process time, and the checksum of all output words, step by step."""
+    evaluator.planes(packed[:, :64])
+    start = time.process_time()
+    planes = evaluator.planes(packed)
+    seconds = time.process_time() - start
+    return 64 * packed.shape[1] / seconds, checksum(planes)
+
+
+def checksum(planes: np.ndarray) -> int:
+    """Of (rows, steps) words, step after step."""
+    value, full = 0, 2**64 - 1
+    for word in planes.T.reshape(-1).tolist():
+        value = ((value << ROTATE | value >> (64 - ROTATE)) & full) ^ word
+    return value
+
+
+def inputs_of(count: int, steps: int) -> np.ndarray:
+    """(count, steps) words of splitmix64, as the C++ program makes them."""
+    k = np.arange(steps, dtype=np.uint64)[None, :] * np.uint64(count) + np.arange(count, dtype=np.uint64)[:, None]
+    z = (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def verilator(evaluator: Evaluator, steps: int, folder: Path) -> tuple[float, int, float]:
+    """Lanes a second, checksum, and seconds to compile."""
+    circuit, logic = evaluator.circuit, Verilog()
+    results = walk(evaluator.program, [f"x{i}" for i in range(circuit.inputs)], logic)
+    ports = [f"  input [63:0] x{i}" for i in range(circuit.inputs)]
+    ports += [f"  output [63:0] y{o}" for o in range(len(results))]
+    lines = ["module packed_circuit (", ",\n".join(ports), ");", *logic.lines]
+    lines += [f"  assign y{o} = {wire};" for o, wire in enumerate(results)] + ["endmodule", ""]
+    (folder / "packed_circuit.v").write_text("\n".join(lines))
+    feed = "\n".join(f"  top.x{i} = word(t * {circuit.inputs}ull + {i});" for i in range(circuit.inputs))
+    read = "\n".join(f"  mix(top.y{o});" for o in range(len(results)))
+    (folder / "main.cpp").write_text(_MAIN.replace("FEED", feed).replace("READ", read).replace("13", str(ROTATE)))
+    start = time.perf_counter()
+    flags = ["--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--output-split", "5000", "-Wno-fatal",
+             "-CFLAGS", "-O2 -march=native", "--top-module", "packed_circuit"]  # fmt: skip
+    subprocess.run(["verilator", *flags, "packed_circuit.v", "main.cpp"], cwd=folder, check=True, capture_output=True)
+    compiled = time.perf_counter() - start
+    said = subprocess.run(
+        [str(folder / "obj_dir" / "Vpacked_circuit"), str(steps)], check=True, capture_output=True, text=True
+    ).stdout.split()
+    return 64 * steps / float(said[0]), int(said[1]), compiled
+
+
+_MAIN = """#include "Vpacked_circuit.h"
+#include "verilated.h"
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+static uint64_t word(uint64_t k) {
+  uint64_t z = (k + 1) * 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  return z ^ (z >> 31);
+}
+static uint64_t sum = 0;
+static void mix(uint64_t w) { sum = ((sum << 13) | (sum >> (64 - 13))) ^ w; }
+int main(int argc, char** argv) {
+  static Vpacked_circuit top;
+  uint64_t steps = strtoull(argv[1], 0, 10);
+  clock_t start = clock();
+  for (uint64_t t = 0; t < steps; t++) {
+FEED
+  top.eval();
+READ
+  }
+  printf("%.9f %llu\\n", double(clock() - start) / CLOCKS_PER_SEC, (unsigned long long)sum);
+  return 0;
+}
+"""
+
+
+def abc(evaluator: Evaluator, tool: str, folder: Path) -> tuple[float, int]:
+    """Lanes a second of `&sim` (words x frames x 64, from two lengths), and ANDs."""
+    circuit, logic = evaluator.circuit, Ands(evaluator.circuit.inputs)
+    literals = walk(evaluator.program, [2 * (i + 1) for i in range(circuit.inputs)], logic)
+    graph = logic.graph
+    graph.outputs = [(f"y{o}", literal) for o, literal in enumerate(literals)]
+    (folder / "latched.aig").write_bytes(latched(graph))
+    words = 64
+
+    def seconds(frames: int) -> float:
+        command = f"&read {folder / 'latched.aig'}; &sim -F {frames} -W {words}"
+        start = _children()
+        said = subprocess.run([tool, "-c", command], capture_output=True, text=True, check=True).stdout
+        if "Error" in said or "asserted" in said:
+            raise RuntimeError(said)
+        return _children() - start
+
+    few, many = 16, 272
+    seconds(few)
+    return 64 * words * (many - few) / (seconds(many) - seconds(few)), len(graph.ands)
+
+
+def latched(graph: Graph) -> bytes:
+    """AIGER of the graph with one latch (a constant), whose AND with every output is the only thing that is asserted:
+    `&sim` wants a sequential circuit, and stops as soon as an output is 1."""
+    count, most = len(graph.ands), graph.variables
+    shift = [0] + [2 * v if v <= graph.inputs else 2 * (v + 1) for v in range(1, most + 1)]  # room for the latch
+
+    def moved(literal: int) -> int:
+        return shift[literal >> 1] | literal & 1
+
+    state = 2 * (graph.inputs + 1)
+    ands = [(moved(a), moved(b)) for a, b in graph.ands]
+    outputs = []
+    for _, literal in graph.outputs:
+        ands.append((moved(literal), state))
+        outputs.append(2 * (graph.inputs + 1 + len(ands)))
+    header = f"aig {graph.inputs + 1 + len(ands)} {graph.inputs} 1 {len(outputs)} {len(ands)}\n{state}\n"
+    body = bytearray((header + "".join(f"{x}\n" for x in outputs)).encode())
+    for k, (a, b) in enumerate(ands):
+        left = 2 * (graph.inputs + 2 + k)
+        high, low = max(a, b), min(a, b)
+        for delta in (left - high, high - low):
+            while delta >= 128:
+                body.append(delta & 127 | 128)
+                delta >>= 7
+            body.append(delta)
+    assert count <= len(ands)
+    return bytes(body)
+
+
+def _children() -> float:
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def lines(circuit: Circuit, lanes: int, folder: Path) -> Iterator[str]:
+    """The table."""
+    evaluator = Evaluator(circuit, threads=1)
+    packed = inputs_of(circuit.inputs, lanes // 64)
+    speed, total = ours(evaluator, packed)
+    yield f"{'ours, one core':<28} {speed / 1e6:>9.3f} M lanes/s"
+    if shutil.which("verilator") and shutil.which("g++"):
+        rate, other, compiled = verilator(evaluator, lanes // 64, folder)
+        same = "same outputs" if other == total else "DIFFERENT OUTPUTS"
+        yield (f"{'Verilator, 64-bit wires':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {speed / rate:.1f} times as fast; "
+               f"{same}; compiled in {compiled:.0f} s")  # fmt: skip
+    else:
+        yield "Verilator: not installed (verilator, g++); left out"
+    tool = shutil.which("berkeley-abc") or shutil.which("abc")
+    if tool:
+        rate, ands = abc(evaluator, tool, folder)
+        yield f"{'ABC &sim':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {speed / rate:.1f} times as fast; {ands:,} ANDs"
+    else:
+        yield "ABC: not installed (berkeley-abc); left out"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in (("n", 4), ("d", 4), ("p", 3), ("lanes", 2**16)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--keep", type=Path, help="folder for the tools' files; a temporary one by default")
+    options = parser.parse_args()
+    circuit = compile_network(reference_head(options.n, options.d, options.p))
+    print(
+        f"head n={options.n} d={options.d} p={options.p}: {circuit.gates:,} gates, {options.lanes:,} lanes", flush=True
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for line in lines(circuit, options.lanes, folder):
+            print(re.sub(" +$", "", line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
