@@ -50,11 +50,11 @@ def register(app: typer.Typer) -> None:
         from separatrix.learn.sweep import estimate, sweep
 
         if name == "list":
-            rows = [{"name": e.name, "title": e.title, "source": e.source} for _, e in registry.items()]
+            listed = [{"name": e.name, "title": e.title, "source": e.source} for _, e in registry.items()]
             if as_json:
-                print_json(rows)
+                print_json(listed)
             else:
-                lines(text for row in rows for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
+                lines(text for row in listed for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
             return
         experiment = registry.get(name)
         wanted: Size | None = next((known for known in experiment.sizes if known == size), None)
@@ -81,7 +81,8 @@ def register(app: typer.Typer) -> None:
         with _bar(len(planned), done, as_json) as step:
             sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=step)
         keys = {run.key for run in planned}
-        found = points(experiment, [row for row in kept.finished(name) if row.run.key in keys])
+        rows = [row for row in kept.finished(name) if row.run.key in keys]
+        found = points(experiment, rows)
         if figure is not None:
             write_atomically(figure, picture(experiment, size, found).encode())
         if as_json:
@@ -93,6 +94,8 @@ def register(app: typer.Typer) -> None:
         for p in found:
             ends = f"{p.worst:10.4g} {p.best:10.4g} {p.seeds:5d} {p.solved:6d}"
             lines([f"{p.label:40} {p.x:6g} {p.median:10.4g} {ends}"])
+        if experiment.report is not None:
+            lines(experiment.report(kept, rows))
 
 
 @contextmanager

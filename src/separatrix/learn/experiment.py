@@ -9,7 +9,7 @@ from typing import Literal
 
 from separatrix.core.registry import Registry
 from separatrix.learn.run import Run
-from separatrix.learn.store import Finished
+from separatrix.learn.store import Finished, Store
 from separatrix.learn.sweep import Measure
 
 Size = Literal["quick", "middle", "paper"]
@@ -29,6 +29,7 @@ class Experiment:
         curve: (x, metric) pairs where one run gives many points; `x` then only names the axis, and the learning rate
             is chosen by the validation score, never by what is shown.
         y_title: the words on the figure's axis. less: smaller values are better. log: (across, up).
+        report: lines under the table, from the trained models that the store keeps.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Experiment:
     less: bool = False
     log: tuple[bool, bool] = (True, False)
     sizes: tuple[Size, ...] = ("quick", "paper")
+    report: Callable[[Store, Sequence[Finished]], list[str]] | None = None
 
 
 registry: Registry[Experiment] = Registry("experiment")

@@ -69,9 +69,13 @@ def test_the_figure_comes_from_the_store_alone(tmp_path: Path) -> None:
     few = {"steps": 4, "batch": 8, "samples": 16, "validation": 8, "check_every": 4}
     tiny = [dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, **few))
             for run in experiment.runs("quick") if run.label == "positional"]  # fmt: skip
-    sweep(experiment.name, tiny, measure, store, keep_models=False)
+    sweep(experiment.name, tiny, measure, store)
     found = points(experiment, Store(tmp_path).finished(experiment.name))
     assert [p.x for p in found] == list(SCALES) and all(p.best <= p.median <= p.worst for p in found)
     assert all(p.seeds == 3 and p.learning_rate == 2e-3 for p in found)
+    assert experiment.report is not None
+    told = experiment.report(store, store.finished(experiment.name))
+    assert len(told) == 4 and told[-1].split()[0] == "positional" and float(told[-1].split()[2]) == 0.0
+    assert told[-1].endswith("vacuous")
     text = picture(experiment, "quick", found)
     assert "3 seeds, learning rate 0.002" in text and f"positional at 10: {found[-1].median:.3g}" in text

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -24,11 +26,13 @@ from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
+from separatrix.learn.bounds import CLIP, learning_bound
 from separatrix.learn.cohort import Member
 from separatrix.learn.experiment import Experiment, Size, registry
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
 from separatrix.learn.scoring import cpu_threads, mean_loss
+from separatrix.learn.store import Finished, Store
 from separatrix.models.model import Model
 from separatrix.tasks.maximum_subarray import MaximumSubarray
 from separatrix.tasks.prefix_extremes import PrefixMinima
@@ -127,6 +131,32 @@ def measure(run: Run, model: Model) -> dict[str, float]:
     return found
 
 
+def report(store: Store, finished: Sequence[Finished]) -> list[str]:
+    """What the norms of the trained models bound, medians of the seeds at the learning rate that the table shows."""
+    chosen: dict[str, dict[float, list[Finished]]] = {}
+    for row in finished:
+        if store.model_folder(row.run.key).exists():
+            chosen.setdefault(row.run.label, {}).setdefault(row.run.member.learning_rate, []).append(row)
+    if not chosen:
+        return []
+    lines = [
+        "Bounds of learning from the norms of the trained weights, log10 (learn/bounds.py). Gap: risk less training",
+        f"error, for a squared error clipped at {CLIP:g}; a bound above 0 is vacuous: it ranks models, no more.",
+        f"{'model':40} {'Lipschitz':>10} {'of it Q, K':>10} {'gap bound':>10}   measured gap",
+    ]
+    for label, rates in sorted(chosen.items()):
+        rows = max(rates.values(), key=lambda rows: statistics.median(row.score for row in rows))
+        found = []
+        for row in rows:
+            bound = learning_bound(Model.load(store.model_folder(row.run.key)), row.run.recipe.samples, RANGE)
+            gap = -row.score - store.curve(row.run.key)[-1, 1]
+            found.append((bound.lipschitz, bound.qk_factor, bound.gap, gap))
+        lipschitz, factor, gap, measured = (statistics.median(column) for column in zip(*found, strict=True))
+        vacuous = "vacuous" if gap >= math.log10(CLIP) else ""
+        lines.append(f"{label:40} {lipschitz:10.2f} {factor:10.2f} {gap:10.2f}   {measured:.1e} {vacuous}".rstrip())
+    return lines
+
+
 for _name in TASKS:
     registry.register(f"positional-{_name}")(
         Experiment(
@@ -142,5 +172,6 @@ for _name in TASKS:
             y_title="mean squared error",
             less=True,
             log=(True, True),
+            report=report,
         )
     )
