@@ -182,7 +182,7 @@ def _solved(gram: Arbs) -> Arbs:
     """M^-1 1."""
     from flint import arb, arb_mat
 
-    matrix, ones = arb_mat(*gram.shape, list(gram.flat)), arb_mat(len(gram), 1, [arb(1)] * len(gram))
+    matrix, ones = arb_mat(len(gram), len(gram), list(gram.flat)), arb_mat(len(gram), 1, [arb(1)] * len(gram))
     try:
         return np.array(matrix.solve(ones).entries(), dtype=object)
     except ZeroDivisionError:
