@@ -256,8 +256,9 @@ def test_hooked_transformers(direction: str, use_scale: bool) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"normalization_type": "LN"}, {"normalization_type": "LNPre"}, {"normalization_type": "RMS"}, {"n_layers": 2},
-        {"attn_only": False}, {"positional_embedding_type": "rotary"}, {"use_local_attn": True},
+        {"normalization_type": "RMS"}, {"n_layers": 2}, {"attn_only": False, "act_fn": "gelu"},
+        {"attn_only": False, "act_fn": "relu", "parallel_attn_mlp": True}, {"use_local_attn": True},
+        {"positional_embedding_type": "rotary"},
         {"n_key_value_heads": 1}, {"attn_scores_soft_cap": 50.0}, {"output_logits_soft_cap": 30.0},
         {"attention_dir": "sideways"}, {"use_qk_norm": True},
     ],

@@ -137,7 +137,7 @@ def test_what_it_does_not_decide_is_unknown() -> None:
     tensors = dict(made.model.tensors) | {name: np.zeros(shape) for name, shape in hidden.items()}
     assert certify(Model(deep, tensors), made.task, made.n, method="heads").verdict == "unknown"
     with pytest.raises(SeparatrixError):
-        survey(Model(deep, tensors), made.task, made.n)
+        survey(Model(masked, made.model.tensors), made.task, made.n)
     with pytest.raises(SeparatrixError):
         survey(made.model, IndexLookup(7), 3)
 

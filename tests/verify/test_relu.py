@@ -11,7 +11,7 @@ import pytest
 
 from core.reference import arb_right
 from kernel.relu_cases import Instance, anyhow, cases, one_cell, truth
-from separatrix.core.arch import LayerNorm
+from separatrix.core.arch import FeedForward, LayerNorm
 from separatrix.core.semantics import REAL, Semantics
 from separatrix.core.task import Task
 from separatrix.kernel import judge
@@ -63,7 +63,10 @@ def pairs_against_the_truth(given: Iterable[Instance]) -> Counter[str]:
 
 def plain(model: Model) -> bool:
     """Whether no norm stands after the attention."""
-    return not any(isinstance(layer, LayerNorm) or layer.norm != "none" for layer in model.arch.layers[1:])
+    later = model.transformer.layers[1:]
+    return not any(
+        isinstance(layer, LayerNorm) or (isinstance(layer, FeedForward) and layer.norm != "none") for layer in later
+    )
 
 
 def test_pairs_are_decided_as_enumeration_decides_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from core.reference import all_inputs
 from kernel.heads_cases import several
 from separatrix.core.errors import UnknownError
 from separatrix.core.files import tensors_from_bytes, tensors_to_bytes
+from separatrix.core.seeds import child
 from separatrix.core.semantics import REAL
 from separatrix.learn import one_layer, train
+from separatrix.learn.standard import initialise
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.tasks.associative_recall import AssociativeRecall
@@ -172,3 +175,52 @@ def test_the_command_shows_the_cells(
     code, out = run("--time", "0", "--resume", "--workers", "2")
     assert code == 1 and "refuted" in out and "right:" in out and "cells:" in out and "margin" in out
     assert run("--time", "-1")[0] == 2 and run("--workers", "0")[0] == 2
+
+
+def test_models_with_a_relu_layer_go_by_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command without any time, then resumed by two workers: the verdict of `survey`."""
+    from separatrix.cli import main
+
+    model = train(TASK, N, one_layer(TASK, N, 12, 2, mlp=8), seed=3, steps=45, learning_rate=1e-2).model
+    monkeypatch.chdir(tmp_path)
+    model.save(tmp_path / "m")
+    whole = survey(model, TASK, N)
+    assert whole.undecided == 0 and whole.proved >= 1 and whole.refuted >= 1
+
+    def run(*more: str) -> dict[str, Any]:
+        words = ["separatrix", "certify", "m", "--task", "index-lookup", "--symbols", "3", "--n", str(N), "--json"]
+        monkeypatch.setattr("sys.argv", [*words, *more])
+        with pytest.raises(SystemExit):
+            main()
+        return json.loads(capsys.readouterr().out)
+
+    run("--time", "0")
+    answer = run("--resume", "--workers", "2")
+    assert answer["verdict"] == "refuted"
+    assert [answer["cells"][name] for name in ("proved", "refuted")] == [whole.proved, whole.refuted]
+    assert not list((tmp_path / "m").glob("*.partial.safetensors"))
+
+
+def test_partial_results_of_relu_models_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = train(TASK, N, one_layer(TASK, N, 12, 2, mlp=8), seed=3, steps=45, learning_rate=1e-2).model
+    monkeypatch.setattr(module.Partial, "remove", lambda self: None)
+    bench = module.bench_of(model, TASK, N, REAL)
+    whole, file = survey(model, TASK, N), module.Partial(tmp_path, bench, REAL)
+    file.write({finding.piece.number: finding for finding in whole.findings})
+    for _, (trees, spans, _, _) in file.read().items():
+        assert trees and spans is not None and all(tree.node for tree in trees)
+    monkeypatch.setattr(type(bench), "search", None)  # nothing is left to search
+    assert verdicts(survey(model, TASK, N, partial=tmp_path, resume=True)) == verdicts(whole)
+
+
+def test_a_limit_holds_for_many_cells() -> None:
+    """Nothing of 800 cells of 64 symbols is known after no time at all, and that is said soon."""
+    task, n = IndexLookup(64), 50
+    for arch in (one_layer(task, n, 32, 1, mlp=8), one_layer(task, n, 32, 2), one_layer(task, n, 32, 1)):
+        model = initialise(arch, child(0, "weights"))
+        start = time.perf_counter()
+        made = examine(model, task, n, seconds=0.0)
+        assert time.perf_counter() - start < 60.0  # of a busy machine; the limit and a few seconds on an idle one
+        assert made.survey is None or made.survey.cells == 64 * n

@@ -4,8 +4,10 @@ What is read: logits = W_R (attention(x) + b_O [+ x]) + b_R, x = token vector [+
 queries, keys, values and output. The stream has no constant of its own, so where a query, key or value has a bias the
 stream becomes one column wider: 1 in every token's vector, 0 in every position's. W_Q, W_K, W_V read the biases from
 it, exactly; W_O writes nothing there and W_R does not read it, with or without a residual path. The output bias joins
-the read-out's, b_R + W_R b_O, computed in float64: the one rounding here. Layer norms, feed-forward layers, rotary
+the read-out's, b_R + W_R b_O, computed in float64: the one rounding here. Rotary
 positions and soft caps are not of this form: such models are refused where that can be seen.
+
+A ReLU layer and layer norms (before the attention, before the ReLU layer, and last) are read too, see `adapter_layers`.
 
 A task speaks of its own ids: row t of the token table must be the task's token t, as many rows as its vocabulary;
 output c must be its answer c; a table of positions must have as many rows as the task has positions. The arguments
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from separatrix.core.arch import Arch, Attention, Readout, Table
 from separatrix.core.errors import InputError
 from separatrix.models.model import Model
+from separatrix.models.nets.adapter_layers import Mlp, Norm, Parts
 
 Part = str | Tensor | nn.Module  # a dotted name inside the module, a tensor, or an nn.Linear or nn.Embedding
 
@@ -46,6 +49,15 @@ def from_torch(
     value_bias: Part | None = None,
     output_bias: Part | None = None,
     readout_bias: Part | None = None,
+    hidden: Part | None = None,
+    hidden_bias: Part | None = None,
+    back: Part | None = None,
+    back_bias: Part | None = None,
+    activation: str | nn.Module = "relu",
+    mlp_residual: bool = True,
+    attention_norm: str | nn.Module | None = None,
+    mlp_norm: str | nn.Module | None = None,
+    final_norm: str | nn.Module | None = None,
     scale: float | None = None,
     residual: bool = False,
     mask: Literal["none", "causal"] = "none",
@@ -63,6 +75,10 @@ def from_torch(
         output: (d, heads * value width) as in nn.Linear; ours is (head, value width, d).
         readout: (outputs, d) as in nn.Linear (or nn.Embedding, for tied weights); ours is (d, outputs).
         *_bias: needed for parts given as tensors only; an nn.Linear brings its own.
+        hidden, back: the two matrices of a ReLU layer after the attention, (F, d) and (d, F) as in nn.Linear.
+        activation: between them; "relu" or nn.ReLU is what is handled.
+        mlp_residual: whether the stream is added to the ReLU layer's output.
+        attention_norm, mlp_norm, final_norm: nn.LayerNorm of what the heads, the ReLU layer and the read-out read.
         scale: of the scores; 1 / sqrt(key width) by default.
         residual: whether the stream is added to the attention's output.
         positions: keep the first rows of the table of positions (a table may be longer than the task's inputs).
@@ -86,6 +102,14 @@ def from_torch(
     (q, b_q), (k, b_k) = read(query, query_bias, "query"), read(key, key_bias, "key")
     (v, b_v), (o, b_o) = read(value, value_bias, "value"), read(output, output_bias, "output")
     r, b_r = read(readout, readout_bias, "readout")
+    (w_in, b_in), (w_out, b_out) = read(hidden, hidden_bias, "hidden"), read(back, back_bias, "back")
+    norms = {"attention": attention_norm, "mlp": mlp_norm, "final": final_norm}
+    made = {f"{name}_norm": _norm(module, part, f"{name}_norm", found) for name, part in norms.items()}
+    if (w_in is None) != (w_out is None):
+        raise InputError("hidden and back go together: the two matrices of a ReLU layer")
+    if w_in is not None and not (activation == "relu" or isinstance(activation, nn.ReLU)):
+        name = activation if isinstance(activation, str) else type(activation).__name__
+        raise InputError(f"activation {name} is not handled; only ReLU is")
     assert table is not None and q is not None and k is not None and v is not None and o is not None and r is not None
     used = {tensor.untyped_storage().data_ptr() for tensor in found}
     extra = [n for n, p in module.named_parameters() if p.untyped_storage().data_ptr() not in used and n not in ignore]
@@ -96,6 +120,31 @@ def from_torch(
     if o.ndim != 2 or o.shape[1] % heads or table.ndim != 2 or r.ndim != 2 or (place is not None and place.ndim != 2):
         raise InputError(f"token, position, readout and output must be matrices, output with blocks for {heads} heads")
     bias = np.zeros(len(r), dtype=r.dtype) if b_r is None else b_r
+    if w_in is not None or any(made.values()):
+        if place is not None and positions is not None:
+            place = _pick(place, range(positions), "positions")
+        blocks = {"query": (q, b_q), "key": (k, b_k), "value": (v, b_v)}
+        if any(b is not None and b.shape != w.shape[:1] for w, b in blocks.values()) or (
+            b_o is not None and b_o.shape != o.shape[:1]
+        ):
+            raise InputError("a bias of the attention layer does not fit its matrix")
+        parts = Parts(
+            _pick(table, tokens, "tokens"),
+            place,
+            **{name: w.reshape(heads, -1, w.shape[1]).transpose(0, 2, 1) for name, (w, _) in blocks.items()},
+            output=o.T.reshape(heads, -1, len(o)),
+            biases={name: None if b is None else b.reshape(heads, -1) for name, (_, b) in blocks.items()}
+            | {"output": b_o},
+            readout=_pick(r, classes, "classes").T,
+            readout_bias=_pick(bias, classes, "classes"),
+            mlp=_mlp(w_in, b_in, w_out, b_out, mlp_residual),
+            **made,
+        )
+        size = len(q) // heads
+        layers, tensors, width = parts.layers(1.0 / math.sqrt(size) if scale is None else float(scale), mask, residual)
+        first = Table(len(parts.token), 0 if place is None else len(place))
+        arch = Arch(width, first, layers, Readout(parts.readout.shape[1]))
+        return Model(arch, {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()})
     if b_o is not None and b_o.any():
         if b_o.shape != r.shape[1:] or bias.shape != r.shape[:1]:
             raise InputError(f"output and read-out biases, {b_o.shape} and {bias.shape}, do not fit W_R, {r.shape}")
@@ -150,22 +199,34 @@ def from_hooked(
     classes: Sequence[int] | None = None,
     last_position_only: bool = False,
 ) -> Model:
-    """The `Model` of a TransformerLens HookedTransformer with one layer, attn_only and normalization_type None.
+    """The `Model` of a TransformerLens HookedTransformer with one layer, with or without a ReLU MLP and layer norms.
 
     Reads W_E, W_pos, W_U (d, outputs), b_U, and of blocks[0].attn W_Q, W_K, W_V (head, d, width), W_O (head, width, d),
-    b_Q, b_K, b_V (head, width), b_O; the residual path is always there. Models with a layer norm ('LN', 'LNPre', 'RMS',
-    'RMSPre'), an MLP, other positions than `standard`, grouped or local attention or soft caps are refused. Inputs are
-    the task's tokens: a BOS token is one only if the task has it.
+    b_Q, b_K, b_V (head, width), b_O; unless attn_only, of blocks[0].mlp W_in (d, F), b_in, W_out (F, d), b_out; for
+    'LN' w and b of blocks[0].ln1, ln2 and ln_final, for 'LNPre' none of them. The residual paths are always there.
+    Models with another activation than relu, RMS norms, a parallel MLP, other positions than `standard`, grouped or
+    local attention or soft caps are refused. Inputs are the task's tokens: a BOS token is one only if the task has it.
 
     Args:
         last_position_only: the task scores the last position alone; there the causal mask of one layer hides nothing,
             and the model is written without it. Otherwise `attention_dir` decides.
     """
     cfg = model.cfg
-    wanted = {"n_layers": 1, "attn_only": True, "normalization_type": None, "positional_embedding_type": "standard"}
+    wanted: dict[str, Any] = {"n_layers": 1, "positional_embedding_type": "standard"}
+    if not cfg.attn_only:
+        wanted["act_fn"] = "relu"
     if other := [name for name, value in wanted.items() if getattr(cfg, name) != value]:
         raise InputError(f"{other[0]} is {getattr(cfg, other[0])!r}; only {wanted[other[0]]!r} is handled")
-    unread = ("use_local_attn", "post_embedding_ln", "use_qk_norm", "n_key_value_heads")
+    if cfg.normalization_type not in (None, "LN", "LNPre"):
+        raise InputError(f"normalization_type is {cfg.normalization_type!r}; None, 'LN' and 'LNPre' are handled")
+    unread = (
+        "parallel_attn_mlp",
+        "gated_mlp",
+        "use_local_attn",
+        "post_embedding_ln",
+        "use_qk_norm",
+        "n_key_value_heads",
+    )
     if other := [name for name in unread if getattr(cfg, name, None)]:
         raise InputError(f"{other[0]} is set, which is not handled")
     if max(getattr(cfg, "attn_scores_soft_cap", None) or 0.0, getattr(cfg, "output_logits_soft_cap", None) or 0.0) > 0:
@@ -178,8 +239,25 @@ def from_hooked(
     def linear(weight: Tensor) -> Tensor:  # (head, d, width) -> (head * width, d)
         return weight.transpose(1, 2).flatten(end_dim=1)
 
+    def norm(module: Any) -> nn.LayerNorm:
+        made = nn.LayerNorm(model.W_E.shape[1], eps=cfg.eps, dtype=model.W_E.dtype)
+        if cfg.normalization_type == "LN":
+            made.weight, made.bias = nn.Parameter(module.w), nn.Parameter(module.b)
+        return made
+
+    more: dict[str, Any] = {}
+    if not cfg.attn_only:
+        mlp = model.blocks[0].mlp
+        more |= {"hidden": mlp.W_in.T, "hidden_bias": mlp.b_in, "back": mlp.W_out.T, "back_bias": mlp.b_out}
+    if cfg.normalization_type is not None:
+        more |= {
+            "attention_norm": norm(getattr(model.blocks[0], "ln1", None)),
+            "final_norm": norm(getattr(model, "ln_final", None)),
+        }
+        more |= {} if cfg.attn_only else {"mlp_norm": norm(getattr(model.blocks[0], "ln2", None))}
     return from_torch(
         nn.Module(),
+        **more,
         token=model.W_E,
         position=model.W_pos,
         query=linear(attention.W_Q),
@@ -200,6 +278,29 @@ def from_hooked(
         tokens=tokens,
         classes=classes,
     )
+
+
+def _norm(module: nn.Module, part: str | nn.Module | None, name: str, found: list[Tensor]) -> Norm | None:
+    """An nn.LayerNorm as numbers; its parameters are added to what was found."""
+    if part is None:
+        return None
+    norm = dict(module.named_modules()).get(part) if isinstance(part, str) else part
+    if not isinstance(norm, nn.LayerNorm):
+        what = f"the module has no {part!r}" if norm is None else f"a {type(norm).__name__} is no nn.LayerNorm"
+        raise InputError(f"{name}: {what}, which is what is handled")
+    found.extend(t for t in (norm.weight, norm.bias) if t is not None)
+    scale = np.ones(norm.normalized_shape) if norm.weight is None else _array(norm.weight, name)
+    return Norm(scale, None if norm.bias is None else _array(norm.bias, name), float(norm.eps))
+
+
+def _mlp(w_in: Any, b_in: Any, w_out: Any, b_out: Any, residual: bool) -> Mlp | None:
+    if w_in is None:
+        return None
+    if w_in.ndim != 2 or w_out.ndim != 2:
+        raise InputError("hidden and back must be matrices")
+    b_in = np.zeros(len(w_in), dtype=w_in.dtype) if b_in is None else b_in
+    b_out = np.zeros(len(w_out), dtype=w_out.dtype) if b_out is None else b_out
+    return Mlp(w_in.T, b_in, w_out.T, b_out, residual)
 
 
 def _wider(rows: np.ndarray, column: float | np.ndarray) -> np.ndarray:

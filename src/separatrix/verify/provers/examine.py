@@ -68,7 +68,9 @@ def examine(
     )
     if outcome is None or outcome.verdict == "unknown":
         outcome = outcome_of(made, model, task, n, semantics, progress)
-    return Examination(replace(outcome, seconds=time.perf_counter() - start), made)
+    outcome = replace(outcome, seconds=time.perf_counter() - start)
+    told = outcome.verdict != "proved" or not made.undecided  # what is proved as a whole has no open cells
+    return Examination(outcome, made if told else None)
 
 
 def _by_cell(model: Model, task: Task, n: int, semantics: Semantics, method: str) -> bool:

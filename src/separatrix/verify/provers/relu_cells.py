@@ -107,7 +107,7 @@ class ReluBench(Bench):
     """A model with a ReLU layer or layer norms on a task; SeparatrixError where the kernel's check is not about it."""
 
     kind = "relu"
-    rounds = (0, 60, 4000)
+    rounds = (0, 60, 400, 4000)
 
     @np.errstate(all="ignore")
     def __init__(self, model: Model, task: Task, n: int, semantics: Semantics) -> None:
