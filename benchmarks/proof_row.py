@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.proof_grid import Row
+from separatrix.core.errors import InputError
 from separatrix.core.seeds import child
 from separatrix.kernel import judge
 from separatrix.learn import accuracy, one_layer, train
 from separatrix.models import Model
-from separatrix.verify.provers import Outcome, certify, examine
-from separatrix.verify.provers.outcome import refute
-from separatrix.verify.provers.relu import decide_cells
+from separatrix.verify.provers import examine
 
 
 def model_of(row: Row, folder: Path, progress: Callable[[str], None]) -> Model:
@@ -44,17 +43,10 @@ def decided(row: Row, model: Model, limit: float, progress: Callable[[str], None
     The prover's time has in it what the kernel takes to judge the cells; the kernel's is for the finished certificate.
     """
     task, start = row.problem, time.process_time()
-    made = examine(model, task, row.n, seconds=limit, progress=progress) if not row.mlp else None
-    if made is not None and made.survey is not None:
-        outcome, tally = made.outcome, made.survey
-    else:
-        tally = decide_cells(model, task, row.n, limit)
-        if tally.worst:
-            outcome = refute(model, task, row.n, tally.worst[0].tokens, tally.worst[0].query)
-        elif tally.undecided:
-            outcome = Outcome("unknown", None, f"{tally.undecided} cells are open")
-        else:
-            outcome = certify(model, task, row.n, method="relu")
+    made = examine(model, task, row.n, seconds=limit, progress=progress)
+    outcome, tally = made.outcome, made.survey
+    if tally is None:
+        raise InputError(f"{row.name}: its cells were not decided ({outcome.sentence}); take a --limit of some seconds")
     told: dict[str, Any] = {
         "seconds": time.process_time() - start,
         "proved": tally.proved,

@@ -14,11 +14,11 @@ from separatrix.models import evaluate
 from separatrix.tasks import make_task
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import solvers  # noqa: E402
-from benchmarks.cell_tables import cells_of  # noqa: E402
-from benchmarks.intervals import proves, ranges  # noqa: E402
-from benchmarks.proof_grid import Row, grid, quick  # noqa: E402
-from benchmarks.proof_page import percent  # noqa: E402
+from benchmarks import solvers
+from benchmarks.cell_tables import cells_of
+from benchmarks.intervals import proves, ranges
+from benchmarks.proof_grid import Row, grid, quick
+from benchmarks.proof_page import percent
 
 RECALL = {"keys": 3, "labels": 2, "joined": True}
 
