@@ -10,7 +10,6 @@ Positions must not matter to the model, so that N enters as a factor alone and t
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
