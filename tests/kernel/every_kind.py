@@ -177,6 +177,30 @@ def matrix() -> Made:
     return Matrix.of(make_task("match2", {"modulus": 5}), 4).rows(), None
 
 
+def joined(sampled: bool) -> Made:
+    """Inner product as an XOR of blocks, proved by its gates, or tried on samples."""
+    from separatrix.cannot.engine.gadget import gadget_certificate, search
+
+    task = make_task("inner-product", {})
+    made = gadget_certificate(task, 6, search(task, 6)[0])
+    if not sampled:
+        return made, None
+    evidence = {name: made.evidence[name] for name in ("query", "join", "value")} | {"samples": 1000}
+    rules = KINDS["gadget-sampled"]
+    return replace(made, kind="gadget-sampled", evidence=evidence, guarantee=rules.worth, trusted=rules.trusted), None
+
+
+def birthday() -> Made:
+    """256 random words of 40 bits, each told from the others by equality with itself."""
+    from separatrix.core.guarantee import statistical
+
+    task, delta = make_task("equality", {}), 1e-9
+    claim = Claim(task.name, task.parameters(), 80, "needs", "real", "rnn", "state", (10.0).hex())
+    evidence = {"cut": 40, "prefixes": 256, "suffixes": 256, "delta": delta.hex()}
+    arrays = {"copy": np.arange(40), "letters": np.arange(2), "base": np.zeros(40, dtype=np.int64)}
+    return Certificate("birthday", claim, statistical(delta), task.source_sha256(), evidence, arrays), None
+
+
 BITS = "bits:5.2,weights:2,scores:4.0,exp:8"
 
 
@@ -263,6 +287,9 @@ CASES: dict[str, Callable[[], Made]] = {
     "first-layer-rank": lambda: bound("sparse-averaging-feed-forward", "sparse-averaging", 6, q=2, dim=2, eps=0.3),
     "boxes": lambda: bound("nearest-neighbour-recurrent", "nearest-neighbour", 2, dim=2, labels=2),
     "decoding": deciding,
+    "gadget": lambda: joined(False),
+    "gadget-sampled": lambda: joined(True),
+    "birthday": birthday,
     "reading": lambda: bound("greater-than-recurrent", "greater-than", 6),
     "bits-exhaustive": lambda: quantised("bits-exhaustive"),
     "bits-counterexample": lambda: quantised("bits-counterexample"),

@@ -55,10 +55,10 @@ def _heads(case: Case) -> int:
     return cells
 
 
-def denominators(words: Words, exponentials: Arbs, cell: int) -> tuple[Arbs, Arbs]:
-    """(H,) the ends of the range of every D_h on a cell."""
-    low = [words.least(e, cell) for e in exponentials]
-    high = [words.least(-e, cell) for e in exponentials]
+def denominators(words: Words, exponentials: Arbs, cell: int, only: np.ndarray | None = None) -> tuple[Arbs, Arbs]:
+    """(H,) the ends of the range of every D_h on a cell, or on the part of it that `only` names."""
+    low = [words.least(e, cell, only) for e in exponentials]
+    high = [words.least(-e, cell, only) for e in exponentials]
     return ab.low(np.array(low, dtype=object)), -ab.low(np.array(high, dtype=object))
 
 

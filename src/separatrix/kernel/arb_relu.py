@@ -17,9 +17,11 @@ from separatrix.kernel.arb_arrays import Arbs, at_some_precision, decide
 from separatrix.kernel.arb_heads import denominators
 from separatrix.kernel.arb_nets import number
 from separatrix.kernel.arb_relu_net import Net, Scene
+from separatrix.kernel.arb_words import NoWords
 from separatrix.kernel.case import Case
 from separatrix.kernel.labelled import groups
-from separatrix.kernel.relu import ALONE, MULTIPLIERS, Trees, read_model
+from separatrix.kernel.relu import read_model
+from separatrix.kernel.relu_trees import ALONE, MULTIPLIERS, Trees
 
 Ends = tuple[Arbs, Arbs]
 
@@ -35,24 +37,25 @@ def check_relu(case: Case) -> str:
 
 def _check(case: Case) -> int:
     shapes = read_model(case.task, case.n, case.model(), case.tensors)
-    trees = Trees.of(case.arrays, shapes, len(shapes.slot.mid) * case.task.domain(case.n).vocabulary)
+    trees = Trees.of(case.arrays, shapes, case.task.domain(case.n).vocabulary)
     net, cells = Net.of(case), 0
     for group in groups(case.task, case.n):
         scene = Scene.of(net, case, group)
         for cell, label in enumerate(scene.labels.tolist()):
             if cells == len(trees.arrays["range"]):
                 raise RejectedError("the certificate ends before the cells do")
-            view = View.of(scene, cell, trees.arrays["range"][cells], trees.arrays["joint"][cells] > 0)
+            view = View.of(scene, cell, trees.arrays["range"][cells])
             cells += 1
             low, high = view.root()
             for rival in (r for r in range(len(net.constant)) if r != label):
                 at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
-                for kind, leaf, several, a, b in trees.take(low, high):
+                held: Any = Held(scene.words.ids, scene.words.only(cell))
+                for kind, leaf, several, a, b, only in trees.take(held, cell, low, high):
                     slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
                     multipliers = None
                     if kind == MULTIPLIERS:
                         multipliers = trees.arrays["plus"][several], trees.arrays["minus"][several]
-                    least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers)
+                    least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers, only)
                     if not all(decide(value > 0, value <= 0, at) for value in least):
                         raise RejectedError(at)
         case.progress(f"{cells:,} cells, arb")
@@ -64,41 +67,65 @@ def _check(case: Case) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the slots of one cell may hold (J, S), as the trees ask for it; ids (S,): the symbols of the columns."""
+
+    ids: np.ndarray
+    mask: np.ndarray
+
+    def only(self, _: np.ndarray) -> np.ndarray:
+        """(1, J, S)."""
+        return self.mask[None]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """One cell: ends of D_h (H,), of the features that are ranged (R,), of s and of S."""
+    """One cell, or the part of it that `only` (J, S) names: ends of D_h (H,), of features that are ranged (R,), of s
+    and of S. shares (2, R, H): below every N_h / D_h, of the features and of minus the features.
+    """
 
     scene: Scene
     cell: int
+    only: np.ndarray | None
     heads: Ends
+    shares: Arbs
     features: Ends
     s: tuple[Any, Any]
     outer: tuple[Any, Any]
 
     @classmethod
-    def of(cls, scene: Scene, cell: int, guess: np.ndarray, joint: np.ndarray) -> View:
-        """guess (2, R, H), joint (2, R): how to bound each feature from below, and minus it; any guess is sound."""
-        net, one = scene.net, number(1)
-        heads = denominators(scene.words, scene.e, cell)
-        first = cls(scene, cell, heads, (ab.zeros(0), ab.zeros(0)), (one, one), (one, one))
-        ends = []
-        for side, sign in enumerate((1, -1)):
-            found = []
-            for r, which in enumerate(net.ranged.tolist()):
-                a, tau = scene.values[..., which] * sign, ab.arbs(sign * guess[side, r])
-                least = (
-                    first.corners(a, tau, *heads, None) if joint[side, r] else first.alone(a, tau, *heads)
-                ) + scene.own[which] * sign
-                found.append(least.lower() * sign)
-            ends.append(np.array(found, dtype=object))
-        s, outer = (one, one), (one, one)
-        hidden, d = net.hidden, net.token.shape[1]
-        c = ends[0][hidden:], ends[1][hidden:]
-        if net.inner_eps is not None:
-            s = _size(c, net.inner_eps, d)
-        second = cls(scene, cell, heads, (ends[0], ends[1]), s, outer)
-        if net.outer_eps is not None:
-            outer = _size(second.outer_coordinates(c), net.outer_eps, d)
-        return cls(scene, cell, heads, (ends[0], ends[1]), s, outer)
+    def of(cls, scene: Scene, cell: int, guess: np.ndarray) -> View:
+        """guess (2, R, H): the least and the greatest share of each head; any is sound."""
+        heads, ranged = denominators(scene.words, scene.e, cell), scene.net.ranged.tolist()
+        shares = np.full(guess.shape, None, dtype=object)
+        for side, r, h in np.ndindex(*guess.shape):
+            sign, tau = (1, -1)[side], number((1, -1)[side] * float(guess[side, r, h]))
+            least = scene.words.least(scene.e[h] * (scene.values[h, ..., ranged[r]] * sign - tau), cell)
+            shares[side, r, h] = (tau + _quotient(least, heads[0][h], heads[1][h])).lower()
+        together = _together(scene, cell, None, heads, shares, np.full(len(ranged), len(scene.e) > 1))
+        return _made(scene, cell, None, heads, shares, together)
+
+    def narrowed(self, only: np.ndarray, box: Ends, wanted: np.ndarray) -> View:
+        """The same of a part, where every D_h lies in the box; wanted (R,): features whose ranges are to shrink."""
+        scene, cell = self.scene, self.cell
+        low, high = denominators(scene.words, scene.e, cell, only)
+        heads = ab.larger(low, box[0]), ab.smaller(high, box[1])
+        shares, ranged = self.shares.copy(), scene.net.ranged.tolist()
+        for side, r, h in np.ndindex(*shares.shape):
+            known: Any = shares[side, r, h]
+            if wanted[r] and known.is_finite():
+                sign = (1, -1)[side]
+                own = scene.values[h, ..., ranged[r]] * sign - known
+                least = scene.words.least(scene.e[h] * own, cell, only)
+                shares[side, r, h] = known.max(
+                    known + _quotient(least.max(ab.zero()), heads[1][h], heads[1][h])
+                ).lower()
+        together = _together(scene, cell, only, heads, shares, wanted)
+        made = _made(scene, cell, only, heads, shares, together)
+        low, high = (self.features[end].copy() for end in (0, 1))
+        low[wanted] = ab.larger(low[wanted], made.features[0][wanted])
+        high[wanted] = ab.smaller(high[wanted], made.features[1][wanted])
+        return _from_features(scene, cell, only, heads, shares, (low, high))
 
     def root(self) -> Ends:
         """The whole range of each variable of a tree; of pre-activations, all numbers."""
@@ -140,14 +167,28 @@ class View:
         slope: np.ndarray,
         tau: np.ndarray,
         multipliers: tuple[np.ndarray, np.ndarray] | None,
+        only: np.ndarray | None,
     ) -> list[Any]:
         """Lower bounds of s times the margin over the box [a, b], one an end of s; none where the box is empty."""
+        if only is not None:
+            hidden = self.scene.net.hidden
+            box = ab.arbs(a[hidden : hidden + len(self.scene.e)]), ab.arbs(b[hidden : hidden + len(self.scene.e)])
+            try:
+                part = self.narrowed(only, box, self._wanted(rival, slope))
+            except NoWords:
+                return []
+            return part.leaf(rival, alone, a, b, slope, tau, multipliers, None)
         net, hidden, heads = self.scene.net, self.scene.net.hidden, len(self.scene.e)
         a, b = ab.arbs(a), ab.arbs(b)
-        s = (a[hidden + heads], b[hidden + heads]) if net.inner_eps is not None else self.s
+        s = self.s
+        if net.inner_eps is not None:
+            s = self.s[0].max(a[hidden + heads]), self.s[1].min(b[hidden + heads])
         low, high = self.units(s)
         low, high = _inside(low, a[:hidden], above=True), _inside(high, b[:hidden], above=False)
-        box = a[hidden : hidden + heads], b[hidden : hidden + heads]
+        box = (
+            ab.larger(self.heads[0], a[hidden : hidden + heads]),
+            ab.smaller(self.heads[1], b[hidden : hidden + heads]),
+        )
         if any(bool(x > y) for x, y in [*zip(low, high, strict=True), *zip(*box, strict=True), s]):
             return []
         found, label = [], int(self.scene.labels[self.cell])
@@ -172,11 +213,21 @@ class View:
                 found.append(self.corners(values, share, *box, multipliers) + const)
         return found
 
+    def _wanted(self, rival: int, slope: np.ndarray) -> np.ndarray:
+        """(R,) the features whose ranges matter: not of units of known sign, nor where delta = 0 for all p."""
+        net, label = self.scene.net, int(self.scene.labels[self.cell])
+        gap, (low, high) = net.beta[:, label] - net.beta[:, rival], self.units(self.s)
+        wanted = np.ones(len(net.ranged), dtype=bool)
+        for k in range(net.hidden):
+            steady = bool(low[k] >= 0) or bool(high[k] <= 0)
+            wanted[k] = not (steady or (slope[k] >= 0 and bool(gap[k] >= float(slope[k]))))
+        return wanted
+
     def alone(self, a: Arbs, tau: Arbs, low: Arbs, high: Arbs) -> Any:
         """Below sum_h N_h / D_h for N_h = sum_j e_hj a_hj, every head by itself."""
         whole = ab.total(tau)
         for h, (e, own) in enumerate(zip(self.scene.e, a, strict=True)):
-            least: Any = self.scene.words.least(e * (own - tau[h]), self.cell)
+            least = self.scene.words.least(e * (own - tau[h]), self.cell, self.only)
             whole += _quotient(least, low[h], high[h])
         return whole
 
@@ -197,8 +248,43 @@ class View:
                     plus, minus = (number(m[end, h]) for m in multipliers)
                     whole = whole + self.scene.e[h] * (minus - plus)
                     offset = offset + plus * low[h] - minus * high[h]
-            found.append(self.scene.words.least(whole, self.cell) + offset)  # pyright: ignore
+            found.append(self.scene.words.least(whole, self.cell, self.only) + offset)
         return ab.least(np.array(found, dtype=object)) + ab.total(tau)
+
+
+def _together(scene: Scene, cell: int, only: np.ndarray | None, heads: Ends, shares: Arbs, wanted: np.ndarray) -> Arbs:
+    """(2, R) below the sums over heads of the shares, which are above `shares` (2, R, H)."""
+    found = ab.total(shares)
+    for side, r in np.ndindex(*found.shape):
+        own = shares[side, r]
+        if wanted[r] and ab.finite(own).all():
+            sign, which = (1, -1)[side], int(scene.net.ranged[r])
+            parts = [
+                e * (v[..., which] * sign - t) / d
+                for e, v, t, d in zip(scene.e, scene.values, own, heads[1], strict=True)
+            ]
+            least = scene.words.least(sum(parts, ab.zero()), cell, only)
+            found[side, r] = found[side, r] + least.max(ab.zero())
+    return found
+
+
+def _made(scene: Scene, cell: int, only: np.ndarray | None, heads: Ends, shares: Arbs, together: Arbs) -> View:
+    """From the bounds (2, R) of all heads together, without the residual's part."""
+    own = scene.own[scene.net.ranged]
+    features = ab.low(together[0] + own), -ab.low(together[1] - own)
+    return _from_features(scene, cell, only, heads, shares, features)
+
+
+def _from_features(scene: Scene, cell: int, only: np.ndarray | None, heads: Ends, shares: Arbs, features: Ends) -> View:
+    net, one = scene.net, number(1)
+    s, outer, d = (one, one), (one, one), net.token.shape[1]
+    c = features[0][net.hidden :], features[1][net.hidden :]
+    if net.inner_eps is not None:
+        s = _size(c, net.inner_eps, d)
+    view = View(scene, cell, only, heads, shares, features, s, outer)
+    if net.outer_eps is None:
+        return view
+    return View(scene, cell, only, heads, shares, features, s, _size(view.outer_coordinates(c), net.outer_eps, d))
 
 
 def _quotient(least: Any, low: Any, high: Any) -> Any:

@@ -86,9 +86,12 @@ class Words:
         allowed[self.places.reshape(-1), self.columns.reshape(-1)] = True
         return allowed
 
-    def least(self, terms: Arbs, cell: int) -> Any:
-        """The least sum of terms (J, S) over the words of a cell; -infinity where a term is not finite."""
-        allowed = self.only(cell)
+    def least(self, terms: Arbs, cell: int, only: np.ndarray | None = None) -> Any:
+        """The least sum of terms (J, S) over the words of a cell; -infinity where a term is not finite.
+
+        only (J, S): a part of what the cell allows, never empty. NoWords where no word is left.
+        """
+        allowed = self.only(cell) if only is None else only
         if not ab.finite(terms[allowed]).all():
             return -ab.infinity()
         tied = np.zeros(len(allowed), dtype=bool)
@@ -207,6 +210,10 @@ def hungarian(cost: np.ndarray) -> np.ndarray:
     return price[1:]
 
 
-def empty() -> RejectedError:
+class NoWords(RejectedError):
+    """No word obeys the constraint."""
+
+
+def empty() -> NoWords:
     """The error for a cell without words."""
-    return RejectedError("a cell of this task holds no input; nothing is proved about it")
+    return NoWords("a cell of this task holds no input; nothing is proved about it")

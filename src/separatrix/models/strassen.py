@@ -8,7 +8,6 @@ import numpy as np
 
 from separatrix.core.arch import Strassen
 
-
 MOST = 2**22  # scores that are held at once
 
 
