@@ -119,6 +119,9 @@ TASKS = {
     "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
     "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
+    "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),
+    "least": TaskWords("Least", LISTS, "least of all numbers, everywhere", {}),
+    "greatest": TaskWords("Greatest", LISTS, "greatest of all numbers, everywhere", {}),
 }
 COLUMNS = (  # family, layers at most, heading
     ("transformer", 1, Column("1-layer transformer", "softmax attention", "1 layer")),
