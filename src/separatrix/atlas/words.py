@@ -190,6 +190,6 @@ def layers_of(layers: Callable[[int], int | None]) -> tuple[str, str] | None:
     near, far = layers(4), layers(64)
     if not near or not far or near == far:
         return None
-    power = round(math.log(far / near) / math.log(3))  # log2 64 = 3 log2 4
+    power = math.ceil(math.log(far / near) / math.log(3) - 0.1)  # log2 64 = 3 log2 4; lower terms only flatten it
     text = "log" if power <= 1 else f"log^{{{power}}}"
     return f"{text} *N* layers", f"{text} *N*"
