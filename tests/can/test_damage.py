@@ -31,11 +31,13 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "equality-two-layer": ({}, 8),
     "fingerprint-elman": ({"prime": 5}, 8),
     "function-composition-strassen": ({"labels": 2}, 3),
+    "greatest-program": ({}, 6),
     "index-lookup-chirp": ({"symbols": 3}, 4),
     "index-lookup-quadratic": ({"symbols": 3}, 5),
     "index-lookup-random": ({"symbols": 3}, 4),
     "index-lookup-store": ({"symbols": 3}, 4),
     "k-hop-doubling": ({"k": 3, "symbols": 2}, 7),
+    "least-program": ({}, 6),
     "match2-circle": ({"modulus": 5}, 4),
     "match3-bigram-two-layer": ({"modulus": 3}, 4),
     "match3-local-one-layer": ({"modulus": 3}, 4),
@@ -59,6 +61,7 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "sparse-averaging-onehot": ({"q": 2}, 6),
     "sparse-averaging-random": ({"q": 2}, 6),
     "sparse-averaging-trigonometric": ({"q": 2}, 6),
+    "total-program": ({}, 6),
 }
 
 

@@ -33,6 +33,9 @@ PROGRAMS = {
     "sorting": library.sort,
     "maximum-subarray": library.maximum_subarray,
     "prefix-medians": library.prefix_medians,  # 2^N inputs: kept short
+    "total": library.total,
+    "least": library.least,
+    "greatest": library.greatest,
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from separatrix.core.closed_form import Extreme, OrderStatistic
+from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
 from separatrix.core.errors import InputError
+from separatrix.tasks.list_reductions import Greatest, Least, Total
 from separatrix.tasks.maximum_subarray import MaximumSubarray
 from separatrix.tasks.prefix_extremes import PrefixMaxima, PrefixMinima
 from separatrix.tasks.prefix_medians import PrefixMedians
@@ -21,6 +22,9 @@ TASKS: tuple[RealList | PrefixSums, ...] = (
     Sorting(),
     MaximumSubarray(),
     PrefixMedians(),
+    Total(),
+    Least(),
+    Greatest(),
 )
 
 
@@ -29,6 +33,8 @@ def value(task: RealList | PrefixSums, n: int, query: int, x: np.ndarray) -> np.
     form = task.closed_form(n, query)
     if isinstance(form, OrderStatistic):
         return np.partition(x, form.rank, axis=1)[:, form.rank]
+    if isinstance(form, PrefixMedian):
+        return np.sort(x[:, : form.length], axis=1)[:, list(form.ranks)].mean(axis=1)
     assert isinstance(form, Extreme)
     return getattr(np, form.of)(x @ form.forms.T, axis=1)
 
@@ -41,9 +47,8 @@ def test_answers(task: RealList | PrefixSums) -> None:
             tokens, reals = task.sample(n, 200, rng, distribution)
             assert reals.shape == (200, n, 1) and task.domain(n).contains(tokens[0])
             answer = task.answer(tokens, reals)[:, :, 0]
-            if not isinstance(task, PrefixMedians):
-                for query in task.queries(n):
-                    assert np.allclose(answer[:, query], value(task, n, query, reals[:, :, 0]), atol=1e-12)
+            for query in task.queries(n):
+                assert np.allclose(answer[:, query], value(task, n, query, reals[:, :, 0]), atol=1e-12)
         assert task.show(tokens[0], reals[0]).count(" ") == n - 1
 
 

@@ -115,6 +115,9 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "prefix-medians-program": (8,),
         "sorting-program": (16, 64),
         "maximum-subarray-program": (16,),
+        "total-program": (16,),
+        "least-program": (16,),
+        "greatest-program": (16,),
         # bounds, by task
         "index-lookup": (16, 64, 256, 1024),
         "sparse-averaging": (16, 64, 128, 1024),
@@ -172,6 +175,9 @@ SIZES["full"] = SIZES["quick"] | {
     "prefix-medians-program": (8, 12),
     "sorting-program": (16, 64, 128),
     "maximum-subarray-program": (16, 64),
+    "total-program": (16, 64, 256),
+    "least-program": (16, 64, 256),
+    "greatest-program": (16, 64, 256),
     "index-lookup": (16, 64, 256, 1024, 4096, 16384, 65536),
     "multi-query-recall": (16, 64),
 }

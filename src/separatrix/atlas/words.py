@@ -137,6 +137,9 @@ TASKS = {
     "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
     "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
+    "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),
+    "least": TaskWords("Least", LISTS, "least of all numbers, everywhere", {}),
+    "greatest": TaskWords("Greatest", LISTS, "greatest of all numbers, everywhere", {}),
 }
 COLUMNS = (  # family, layers at most, heading
     ("transformer", 1, Column("1-layer transformer", "softmax attention", "1 layer")),
@@ -206,6 +209,6 @@ def layers_of(layers: Callable[[int], int | None]) -> tuple[str, str] | None:
     near, far = layers(4), layers(64)
     if not near or not far or near == far:
         return None
-    power = round(math.log(far / near) / math.log(3))  # log2 64 = 3 log2 4
+    power = math.ceil(math.log(far / near) / math.log(3) - 0.1)  # log2 64 = 3 log2 4; lower terms only flatten it
     text = "log" if power <= 1 else f"log^{{{power}}}"
     return f"{text} *N* layers", f"{text} *N*"

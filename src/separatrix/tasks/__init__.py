@@ -23,6 +23,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     index_lookup,  # noqa: F401
     inner_product,  # noqa: F401
     k_hop,  # noqa: F401
+    list_reductions,  # noqa: F401
     majority,  # noqa: F401
     match2,  # noqa: F401
     match3,  # noqa: F401

@@ -32,24 +32,19 @@ TASK_OF = {
     "sort": "sorting",
     "maximum_subarray": "maximum-subarray",
     "prefix_medians": "prefix-medians",
+    "total": "total",
+    "least": "least",
+    "greatest": "greatest",
 }
-OTHERS = ("total", "least", "greatest")
 
 
 def answers(name: str, x: np.ndarray) -> np.ndarray:
     """(batch, N) by NumPy."""
-    match name:
-        case "total":
-            return np.repeat(x.sum(axis=1, keepdims=True), x.shape[1], axis=1)
-        case "least":
-            return np.repeat(x.min(axis=1, keepdims=True), x.shape[1], axis=1)
-        case "greatest":
-            return np.repeat(x.max(axis=1, keepdims=True), x.shape[1], axis=1)
     task = make_task(TASK_OF[name])
     return task.answer(np.zeros(x.shape, dtype=np.int64), x[:, :, None])[:, :, 0]
 
 
-@pytest.mark.parametrize("name", [*TASK_OF, *OTHERS])
+@pytest.mark.parametrize("name", TASK_OF)
 def test_the_interpreter_agrees_with_numpy(name: str) -> None:
     rng = np.random.default_rng(0)
     for n in (1, 2, 3, 5, 8, 13, 16) + ((31, 64) if name != "prefix_medians" else ()):
@@ -57,7 +52,7 @@ def test_the_interpreter_agrees_with_numpy(name: str) -> None:
         assert np.abs(run(getattr(library, name)(n), x[:, :, None])[:, :, 0] - answers(name, x)).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", [*TASK_OF, *OTHERS])
+@pytest.mark.parametrize("name", TASK_OF)
 def test_compiled_in_float32_at_every_scale_and_length(name: str) -> None:
     """1e-5 of the largest answer, for c = 1..10 times the training range and every N from 2 to 64."""
     rng = np.random.default_rng(0)

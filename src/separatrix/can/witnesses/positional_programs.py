@@ -1,4 +1,4 @@
-"""Compiled programs as witnesses: prefix sums, extremes and medians, sorting, maximum subarray, by positional nets.
+"""Compiled programs as witnesses: prefix sums, extremes and medians, sorting, maximum subarray, reductions.
 
 Back de Luca et al. 2025, Theorem 5.1: a program of R rounds, s words and k lanes becomes R layers of k heads on N + 1
 nodes (`can.programs.direct`). No constant stands in these programs, so they are right at every scale of the input.
@@ -46,3 +46,6 @@ _enter(
     2**6,
 )
 _enter("maximum-subarray", library.maximum_subarray, "2⌈log₂ N⌉ + 1 layers of up to 6 heads, 6 words", 2**6)
+_enter("total", library.total, "2⌈log₂ N⌉ layers of 1 head, stream of 1 word (a tree, up and down)", 2**8)
+_enter("least", library.least, "⌈log₂ N⌉ layers of 1 head, stream of 1 word (all-reduce)", 2**8)
+_enter("greatest", library.greatest, "⌈log₂ N⌉ layers of 1 head, stream of 1 word (all-reduce)", 2**8)
