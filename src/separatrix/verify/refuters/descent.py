@@ -19,6 +19,7 @@ FRESH = 2  # samples of a round
 NEAR = 32  # changed words of a round
 KEPT = 512  # words that are remembered
 PARENTS = 12  # narrowest words that are changed
+IDLE = 50  # rounds without a new word before there is nothing more to try
 MOST_TIMES = 10  # a word is changed so often at most, in turn
 
 
@@ -29,11 +30,15 @@ def descent(search: Search) -> str | None:
         return "descent with kept states is for recurrent models and class labels"
     words = Words(search)
     words.run(search.sample(4 * FRESH), None, 0)
-    while True:
+    idle = 0
+    while idle < IDLE:
+        before = search.spent
         words.run(search.sample(FRESH), None, 0)
         for parent, place, word in words.neighbours():
             words.run(word[None], parent, place)
         search.progress(f"descent: {search.spent:,.0f} evaluations, least margin {words.margins.min():.3g}")
+        idle = idle + 1 if search.spent == before else 0
+    return f"no new words among {len(words.known):,}"
 
 
 class Words:
