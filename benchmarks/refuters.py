@@ -32,6 +32,7 @@ from separatrix.verify.refuters import random_testing, refute
 BUDGET = 100_000
 SEARCHED = 5_000
 ERROR_SAMPLE = 200_000
+METHODS = ("collisions", "descent", "gradient", "coordinate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def error(setting: Setting, model: Model) -> float:
 def row(setting: Setting, model: Model, seeds: int) -> str:
     """Medians over seeds, with how many of them found nothing."""
     columns = []
-    for method in ("collisions", "gradient", "coordinate"):
+    for method in METHODS:
         found = [
             refute(model, setting.task, setting.n, method, SEARCHED, seed, setting.distribution)
             for seed in range(seeds)
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="write the trained models there")
     parser.add_argument("--load", type=Path, help="read them from there instead of training")
     options = parser.parse_args()
-    header = ("collisions", "gradient", "coordinate", "certificate", "random")
+    header = (*METHODS, "certificate", "random")
     print(f"{'model':<14} {'N':>3} {'error':>8} " + " ".join(f"{name:>12}" for name in header))
     for setting in SETTINGS:
         folder = setting.name.replace(" ", "-").lower()

@@ -46,6 +46,23 @@ def wide(x):
 def large(x):
     return x[:, 0] + 2**40
 
+def meets(x):
+    h = x.shape[1] // 2
+    return (x[:, :h] & x[:, h:]).any(axis=1)
+
+def same(x):
+    h = x.shape[1] // 2
+    return (x[:, :h] == x[:, h:]).all(axis=1)
+
+def odd(x):
+    h = x.shape[1] // 2
+    return (x[:, :h] & x[:, h:]).sum(axis=1) % 2
+
+def greater(x):
+    h = x.shape[1] // 2
+    d = x[:, :h].astype(int) - x[:, h:]
+    return d[np.arange(len(x)), (d != 0).argmax(axis=1)] > 0
+
 def constant(x):
     return np.zeros(len(x), dtype=bool)
 
@@ -92,8 +109,7 @@ def test_small_functions_are_enumerated_and_checked_with_their_file(bound: Any, 
     code, answer = bound("check", "out", "--load", "mine.py", "--json")
     assert code == 0 and answer["accepted"]
     mine.write_text(SOURCE.replace("% x.shape[1]]", "% 3]"))
-    registry._entries.pop("own-lookup")
-    for name in [n for n in registry if n.startswith("own-")]:
+    for name in [n for n in registry if n.startswith(("own-", "circuit-"))]:
         registry._entries.pop(name)
     code, answer = bound("check", "out", "--load", "mine.py", "--json")
     assert code == 1 and "not defined as when" in answer["certificates"][0]["sentence"]
@@ -102,7 +118,7 @@ def test_small_functions_are_enumerated_and_checked_with_their_file(bound: Any, 
 def test_a_certificate_without_its_file_is_not_accepted(bound: Any) -> None:
     bound(*of("constant", 2, 4))
     bound(*of("lookup", 2, 5))
-    for name in [n for n in registry if n.startswith("own-")]:
+    for name in [n for n in registry if n.startswith(("own-", "circuit-"))]:
         registry._entries.pop(name)
     code, answer = bound("check", "out", "--json")
     assert code == 2 and "unknown task" in answer["certificates"][0]["sentence"]
@@ -128,6 +144,55 @@ def test_one_attention_layer(bound: Any) -> None:
     assert bound("check", "out", "--load", "mine.py", "--json")[0] == 0
 
 
+@pytest.mark.parametrize("name", ["meets", "same", "odd"])
+def test_gadgets_of_functions_and_of_circuits(bound: Any, name: str) -> None:
+    """What samples say is `checked`; a circuit's gadget is proved, and rules sizes out."""
+    code, answer = bound(*of(name, 2, 64))
+    gadgets = {b["bits"]: b["guarantee"] for b in answer["lower_bounds"] if b["name"].startswith("gadget")}
+    assert code == 0 and gadgets == {32.0: "checked"} and answer["bits"] > 31.8
+    code, answer = bound(*of(name, 2, 64, "rnn", "--circuit"))
+    assert code == 0 and (answer["bits"], answer["guarantee"]) == (32.0, "proved")
+    assert bound("check", "out", "--load", "mine.py", "--json")[0] == 0
+    words = ("ask", "--load", f"mine.py:{name}", "--alphabet", "2", "--n", "64", "--arch", "rnn", "--circuit", "--json")
+    assert bound(*words, "--state-bits", "31")[1]["verdict"] == "cannot"
+    code, answer = bound(*words, "--state-bits", "32")
+    assert code == 3 and answer["verdict"] == "unknown" and answer["notes"]
+
+
+def test_birthdays_and_patterns_where_there_is_no_gadget(bound: Any) -> None:
+    code, answer = bound(*of("greater", 2, 64))
+    floors = {b["name"]: (b["bits"], b["guarantee"]) for b in answer["lower_bounds"]}
+    assert code == 0 and answer["guarantee"].startswith("statistical") and 8 < answer["bits"] < 32
+    assert floors["pattern"] == (32.0, "conjectured")
+
+
+def test_hints_are_checked(bound: Any, mine: Path) -> None:
+    half = [[i] for i in range(4)]
+    gadget = {
+        "join": "xor", "value": 1, "base": [0] * 8, "hers": half, "his": [[i + 4] for i in range(4)],
+        "her_words": [[0], [1]], "his_words": [[0], [1]], "table": [[0, 0], [0, 1]], "cut": 4,
+    }  # fmt: skip
+    hint = mine.with_name("hint.json")
+    hint.write_text(json.dumps({"gadget": gadget}))
+    code, answer = bound(*of("odd", 2, 8, "rnn", "--hint", str(hint)))
+    assert code == 0 and answer["bits"] == 4.0 and any(b["name"] == "hint" for b in answer["lower_bounds"])
+    for change, message in (
+        ({"join": "and"}, "does not accept"), ({"table": [[0, 1], [1, 1]]}, "does not accept"), ({"base": 3}, "base"),
+        ({"hers": [0, 1]}, "lists of lists"),
+    ):  # fmt: skip
+        hint.write_text(json.dumps({"gadget": gadget | change}))
+        code, err = bound(*of("odd", 2, 8, "rnn", "--hint", str(hint)))
+        assert code == 2 and message in err, err
+    bits = [{"position": k, "low": 0, "high": 1, "changes": {str(k + 4): 1}, "query": 7, "value": 1} for k in range(4)]
+    hint.write_text(json.dumps({"code": {"cut": 4, "base": [0] * 8, "bits": bits}}))
+    code, answer = bound(*of("meets", 2, 8, "rnn", "--hint", str(hint)))
+    assert code == 0 and any(b["name"] == "hint" and b["bits"] > 3.9 for b in answer["lower_bounds"])
+    for text, message in (("[]", "one object"), ('{"code": {"cut": 4}}', "'base' is missing")):
+        hint.write_text(text)
+        code, err = bound(*of("meets", 2, 8, "rnn", "--hint", str(hint)))
+        assert code == 2 and message in err
+
+
 def test_nothing_found_says_nothing(bound: Any) -> None:
     code, answer = bound(*of("constant", 2, 30))
     assert code == 3 and answer["bits"] is None
@@ -143,6 +208,8 @@ def test_nothing_found_says_nothing(bound: Any) -> None:
     (("bound", "--load", "mine.py:lookup", "--n", "4", "--arch", "rnn"), "--alphabet K"),
     (("bound", "--load", "none.py:f", "--alphabet", "2", "--n", "4", "--arch", "rnn"), "No such file"),
     (("bound", "--load", "mine.py", "--n", "4", "--arch", "rnn"), "FILE:NAME"),
+    (of("lookup", 2, 5, "rnn", "--circuit"), "names"), (of("greater", 2, 6, "rnn", "--circuit"), "as a circuit"),
+    (of("wide", 2, 5, "rnn", "--circuit"), "one bit a word"), (of("repeats", 5, 4, "rnn", "--circuit"), "as a circuit"),
     (("bound", "equality", "--load", "mine.py:lookup", "--n", "4", "--arch", "rnn"), "either the task"),
 ], ids=str)  # fmt: skip
 def test_errors_are_one_line(bound: Any, words: tuple[str, ...], message: str) -> None:

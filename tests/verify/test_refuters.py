@@ -21,7 +21,7 @@ from separatrix.tasks import make_task
 from separatrix.tasks import registry as tasks
 from separatrix.verify.refuters import Refutation, random_testing, refute, registry
 
-LABELS = ("collisions", "coordinate", "gradient", "random")
+LABELS = ("collisions", "coordinate", "descent", "gradient", "random")
 
 
 @dataclasses.dataclass(frozen=True)

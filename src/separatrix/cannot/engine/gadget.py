@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -18,18 +19,20 @@ import numpy as np
 from separatrix.cannot.bound import certificate, log2_sum, need
 from separatrix.core.certificate import Certificate
 from separatrix.core.domain import Labels, PointerSets
-from separatrix.core.errors import InputError, RejectedError
+from separatrix.core.errors import InputError
 from separatrix.core.guarantee import CHECKED
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
 from separatrix.kernel.gadget import Blocks
 from separatrix.kernel.judge import SAMPLED
 
+SECONDS = 12.0
 SAMPLES = 20_000  # of a join that is not proved
 TRIED = 64  # choices on which a table is tried while it grows
 MOST_WORDS = 8  # of a side
 MOST_LETTERS = 64  # words of a side that are looked at
 MOST_BACKGROUNDS = 64
+MOST_PAIRS = 256  # of words that may be taken in
 MOST_CHOICES = 2**14  # up to so many the kernel enumerates
 Layout = tuple[np.ndarray, np.ndarray]
 
@@ -75,10 +78,13 @@ def _pairings(free: list[int]) -> Iterator[Layout]:
             yield runs[:, 1], runs[:, 0]
 
 
-def search(task: Task, n: int, cut: int | None = None, known: bool = False, seed: int = 0) -> list[Gadget]:
+def search(
+    task: Task, n: int, cut: int | None = None, known: bool = False, seed: int = 0, seconds: float = SECONDS
+) -> list[Gadget]:
     """Gadgets, most bits first; UnknownError where none is found.
 
-    cut: Alice stands before it, Bob after it. known: the token at the query stays out of the blocks.
+    cut: Alice stands before it, Bob after it. known: the token at the query stays out of the blocks. seconds: of
+    processor time, after which no further background is tried.
     """
     domain, queries = task.domain(n), task.queries(n)
     need(isinstance(task.outputs(), Labels) and len(queries) == 1, "one position must be scored with labels")
@@ -88,6 +94,7 @@ def search(task: Task, n: int, cut: int | None = None, known: bool = False, seed
     alphabets = [np.asarray(a) for a in domain.alphabets]
     free = [p for p, a in enumerate(alphabets) if len(a) > 1 and not (known and p == queries[0])]
     found: list[Gadget] = []
+    deadline = time.process_time() + seconds
     for hers, his in layouts(free, queries[0]):
         if cut is not None and ((hers >= cut).any() or (his < cut).any()):
             continue
@@ -97,6 +104,8 @@ def search(task: Task, n: int, cut: int | None = None, known: bool = False, seed
         base = np.array([a[0] for a in alphabets])
         empty = np.zeros((1, 1), dtype=np.int64)
         for words in _backgrounds(len(letters[0]), len(letters[1]), rng):
+            if time.process_time() > deadline:
+                break
             start = Blocks(queries[0], "and", 0, hers, his, letters[0], letters[1], empty, base)
             found += _grown(task, n, start, words, rng)
         most = min(hers.size, his.size) * math.log2(len(alphabets[free[0]]))
@@ -138,6 +147,8 @@ def _grown(task: Task, n: int, start: Blocks, idle: tuple[int, int], rng: np.ran
         kept = ([idle[0]], [idle[1]])
         rank = _rank(whole, *kept)
         pairs = [(u, v) for u in range(r) for v in range(c) if u != idle[0] and v != idle[1]]
+        if len(pairs) > MOST_PAIRS:
+            pairs = [pairs[i] for i in rng.choice(len(pairs), MOST_PAIRS, replace=False).tolist()]
         for u, v in pairs:
             if u in kept[0] or v in kept[1] or len(kept[0]) == MOST_WORDS:
                 continue
@@ -160,10 +171,9 @@ def _part(whole: Blocks, rows: list[int], columns: list[int]) -> Blocks:
 
 
 def _rank(whole: Blocks, rows: list[int], columns: list[int]) -> int:
-    try:
-        return _part(whole, rows, columns).rank()
-    except RejectedError:
-        return 0
+    """In floats, which do for a search."""
+    part = whole.table[np.ix_(rows, columns)]
+    return int(np.linalg.matrix_rank(1 - 2 * part if whole.join == "xor" else part))
 
 
 def _agrees(task: Task, n: int, blocks: Blocks, rng: np.random.Generator, size: int) -> bool:

@@ -19,7 +19,7 @@ FRESH = 2  # samples of a round
 NEAR = 32  # changed words of a round
 KEPT = 512  # words that are remembered
 PARENTS = 12  # narrowest words that are changed
-CROSSED = 0.25  # of the changes give a word the end of another one
+IDLE = 50  # rounds without a new word before there is nothing more to try
 MOST_TIMES = 10  # a word is changed so often at most, in turn
 
 
@@ -30,11 +30,15 @@ def descent(search: Search) -> str | None:
         return "descent with kept states is for recurrent models and class labels"
     words = Words(search)
     words.run(search.sample(4 * FRESH), None, 0)
-    while True:
+    idle = 0
+    while idle < IDLE:
+        before = search.spent
         words.run(search.sample(FRESH), None, 0)
         for parent, place, word in words.neighbours():
             words.run(word[None], parent, place)
         search.progress(f"descent: {search.spent:,.0f} evaluations, least margin {words.margins.min():.3g}")
+        idle = idle + 1 if search.spent == before else 0
+    return f"no new words among {len(words.known):,}"
 
 
 class Words:
@@ -83,20 +87,11 @@ class Words:
         for _ in range(NEAR):
             at = int(rng.integers(0, min(PARENTS, len(self.words))))
             word = self.words[at].copy()
-            place = self._cross(word) if rng.random() < CROSSED else self._change(word)
+            place = self._change(word)
             self.times[at] += 1
             if place is not None and self.search.domain.contains(word):
                 found.append((self.states[at], place, word))
         return found
-
-    def _cross(self, word: np.ndarray) -> int | None:
-        """Gives a word, in place, the end of another one; the first position that changed, or None."""
-        other = self.words[int(self.search.rng.integers(0, len(self.words)))]
-        splits = [cut for cut in self.search.task.splits(self.search.n) if 0 < cut < len(word)]
-        cut = int(self.search.rng.choice(splits)) if splits else len(word) // 2
-        differ = np.flatnonzero(word[cut:] != other[cut:])
-        word[cut:] = other[cut:]
-        return cut + int(differ[0]) if len(differ) else None
 
     def _change(self, word: np.ndarray) -> int | None:
         """Changes a word in place; the first position that changed, or None."""

@@ -137,7 +137,7 @@ def lead(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 Refuter = Callable[[Search], str | None]  # raises Found; returns why there is nothing (more) to try
 registry: Registry[Refuter] = Registry("refuter")
-AUTO = ("pointer-codes", "separable", "reachable", "collisions", "gradient", "coordinate", "random")
+AUTO = ("pointer-codes", "separable", "reachable", "collisions", "descent", "gradient", "coordinate", "random")
 
 
 def refute(
