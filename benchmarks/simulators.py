@@ -1,23 +1,26 @@
 """The same circuit in other tools' hands: our evaluator against Verilator and ABC's `&sim`, core for core.
 
-Usage: python -m benchmarks.simulators [--n 4] [--d 4] [--p 3] [--lanes 65536] [--keep DIR]
+Usage: python -m benchmarks.simulators [--n 4] [--d 4] [--p 3] [--flat] [--lanes 65536] [--keep DIR]
 
-All three get the circuit with its nested forms, adder by adder as our evaluator adds them up (a tool that is handed the
-flat circuit does more work). Verilator: every wire 64 bits wide, 64 inputs an evaluation, g++ -O2 -march=native, timed
-inside the program it makes, whose outputs are compared with ours word by word (a checksum). ABC: an AIG, and `&sim` for
-its own throughput on random inputs (it needs a latch, which is added). Times are process times, one core each. Tools
-that are not installed are left out with a line that says so: Debian has `verilator`, `g++` and `berkeley-abc`.
+The others get the circuit with its nested forms, adder by adder as our evaluator adds them up; with --flat they get it
+as gates of plain sums of wires, which is how a circuit is exported and more work for them.
+
+Verilator: every wire 64 bits wide, 64 inputs an evaluation, g++ -O2 -march=native, timed inside the program it makes,
+whose outputs are compared with ours word by word (a checksum). ABC: an AIG, and `&sim` for its own throughput on random
+inputs (it needs a latch, which is added). Times are process times, one core each; runs alternate with ours and the
+median ratio is printed. Tools that are not installed are left out with a line that says so: Debian has `verilator`,
+`g++` and `berkeley-abc`. g++ takes minutes; with --keep a program once built is used again.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +34,7 @@ from separatrix.depth.kernels import ALWAYS, AND, OR, THRESHOLD
 from separatrix.depth.program import Program
 from separatrix.models.quantise import reference_head
 
+RUNS = 5
 ROTATE = 13  # checksum = rotl(checksum, ROTATE) ^ word
 
 
@@ -142,13 +146,17 @@ class Verilog:
         return (self.one if ones % 2 else self.zero), (self.one if ones > 1 else self.zero)
 
 
-def ours(evaluator: Evaluator, packed: np.ndarray) -> tuple[float, int]:
-    """Lanes a second of process time, and the checksum of all output words, step by step."""
-    evaluator.planes(packed[:, :64])
+def ours(evaluator: Evaluator, packed: np.ndarray) -> float:
+    """Lanes a second of process time."""
     start = time.process_time()
-    planes = evaluator.planes(packed)
-    seconds = time.process_time() - start
-    return 64 * packed.shape[1] / seconds, checksum(planes)
+    evaluator.planes(packed)
+    return 64 * packed.shape[1] / (time.process_time() - start)
+
+
+def ratio(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+    """Medians over RUNS runs in turn: the second's figure, and the first's over it."""
+    pairs = [(first(), second()) for _ in range(RUNS)]
+    return statistics.median(b for _, b in pairs), statistics.median(a / b for a, b in pairs)
 
 
 def checksum(planes: np.ndarray) -> int:
@@ -168,10 +176,12 @@ def inputs_of(count: int, steps: int) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
-def verilator(evaluator: Evaluator, steps: int, folder: Path) -> tuple[float, int, float]:
-    """Lanes a second, checksum, and seconds to compile."""
-    circuit, logic = evaluator.circuit, Verilog()
-    results = walk(evaluator.program, [f"x{i}" for i in range(circuit.inputs)], logic)
+def build(circuit: Circuit, program: Program, folder: Path) -> float:
+    """Writes Verilog and C++, makes a program of them, and returns the seconds that took; 0 where it is there."""
+    if (folder / "obj_dir" / "Vpacked_circuit").exists():
+        return 0.0
+    logic = Verilog()
+    results = walk(program, [f"x{i}" for i in range(circuit.inputs)], logic)
     ports = [f"  input [63:0] x{i}" for i in range(circuit.inputs)]
     ports += [f"  output [63:0] y{o}" for o in range(len(results))]
     lines = ["module packed_circuit (", ",\n".join(ports), ");", *logic.lines]
@@ -184,11 +194,15 @@ def verilator(evaluator: Evaluator, steps: int, folder: Path) -> tuple[float, in
     flags = ["--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--output-split", "5000", "-Wno-fatal",
              "-CFLAGS", "-O2 -march=native", "--top-module", "packed_circuit"]  # fmt: skip
     subprocess.run(["verilator", *flags, "packed_circuit.v", "main.cpp"], cwd=folder, check=True, capture_output=True)
-    compiled = time.perf_counter() - start
+    return time.perf_counter() - start
+
+
+def verilator(steps: int, folder: Path) -> tuple[float, int]:
+    """Lanes a second, and the checksum of all output words, step by step."""
     said = subprocess.run(
         [str(folder / "obj_dir" / "Vpacked_circuit"), str(steps)], check=True, capture_output=True, text=True
     ).stdout.split()
-    return 64 * steps / float(said[0]), int(said[1]), compiled
+    return 64 * steps / float(said[0]), int(said[1])
 
 
 _MAIN = """#include "Vpacked_circuit.h"
@@ -220,13 +234,16 @@ READ
 """
 
 
-def abc(evaluator: Evaluator, tool: str, folder: Path) -> tuple[float, int]:
-    """Lanes a second of `&sim` (words x frames x 64, from two lengths), and ANDs."""
-    circuit, logic = evaluator.circuit, Ands(evaluator.circuit.inputs)
-    literals = walk(evaluator.program, [2 * (i + 1) for i in range(circuit.inputs)], logic)
-    graph = logic.graph
-    graph.outputs = [(f"y{o}", literal) for o, literal in enumerate(literals)]
-    (folder / "latched.aig").write_bytes(latched(graph))
+def and_graph(circuit: Circuit, program: Program) -> Graph:
+    """The circuit in ANDs."""
+    logic = Ands(circuit.inputs)
+    literals = walk(program, [2 * (i + 1) for i in range(circuit.inputs)], logic)
+    logic.graph.outputs = [(f"y{o}", literal) for o, literal in enumerate(literals)]
+    return logic.graph
+
+
+def abc(tool: str, folder: Path) -> float:
+    """Lanes a second of `&sim` on latched.aig: words x frames x 64, from two lengths."""
     words = 64
 
     def seconds(frames: int) -> float:
@@ -238,8 +255,7 @@ def abc(evaluator: Evaluator, tool: str, folder: Path) -> tuple[float, int]:
         return _children() - start
 
     few, many = 16, 272
-    seconds(few)
-    return 64 * words * (many - few) / (seconds(many) - seconds(few)), len(graph.ands)
+    return 64 * words * (many - few) / max(1e-9, seconds(many) - seconds(few))
 
 
 def latched(graph: Graph) -> bytes:
@@ -278,23 +294,29 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def lines(circuit: Circuit, lanes: int, folder: Path) -> Iterator[str]:
+def lines(circuit: Circuit, lanes: int, flat: bool, folder: Path) -> Iterator[str]:
     """The table."""
     evaluator = Evaluator(circuit, threads=1)
+    program = Evaluator(circuit.flat()).program if flat else evaluator.program
     packed = inputs_of(circuit.inputs, lanes // 64)
-    speed, total = ours(evaluator, packed)
+    total = checksum(evaluator.planes(packed))
+    speed = statistics.median(ours(evaluator, packed) for _ in range(RUNS))
     yield f"{'ours, one core':<28} {speed / 1e6:>9.3f} M lanes/s"
     if shutil.which("verilator") and shutil.which("g++"):
-        rate, other, compiled = verilator(evaluator, lanes // 64, folder)
-        same = "same outputs" if other == total else "DIFFERENT OUTPUTS"
-        yield (f"{'Verilator, 64-bit wires':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {speed / rate:.1f} times as fast; "
+        compiled = build(circuit, program, folder)
+        same = "same outputs" if verilator(lanes // 64, folder)[1] == total else "DIFFERENT OUTPUTS"
+        rate, times = ratio(lambda: ours(evaluator, packed), lambda: verilator(lanes // 64, folder)[0])
+        yield (f"{'Verilator, 64-bit wires':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {times:.1f} times as fast; "
                f"{same}; compiled in {compiled:.0f} s")  # fmt: skip
     else:
         yield "Verilator: not installed (verilator, g++); left out"
     tool = shutil.which("berkeley-abc") or shutil.which("abc")
     if tool:
-        rate, ands = abc(evaluator, tool, folder)
-        yield f"{'ABC &sim':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {speed / rate:.1f} times as fast; {ands:,} ANDs"
+        graph = and_graph(circuit, program)
+        (folder / "latched.aig").write_bytes(latched(graph))
+        rate, times = ratio(lambda: ours(evaluator, packed), lambda: abc(tool, folder))
+        words = f"{len(graph.ands):,} ANDs"
+        yield f"{'ABC &sim':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {times:.1f} times as fast; {words}"
     else:
         yield "ABC: not installed (berkeley-abc); left out"
 
@@ -304,17 +326,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in (("n", 4), ("d", 4), ("p", 3), ("lanes", 2**16)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--flat", action="store_true", help="hand the others plain sums of wires")
     parser.add_argument("--keep", type=Path, help="folder for the tools' files; a temporary one by default")
     options = parser.parse_args()
     circuit = compile_network(reference_head(options.n, options.d, options.p))
-    print(
-        f"head n={options.n} d={options.d} p={options.p}: {circuit.gates:,} gates, {options.lanes:,} lanes", flush=True
-    )
+    kind = "flat" if options.flat else "nested"
+    print(f"head n={options.n} d={options.d} p={options.p}: {circuit.gates:,} gates, {options.lanes:,} lanes, {kind}")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
+        folder = (options.keep or Path(temporary)) / f"{kind}-n{options.n}-d{options.d}-p{options.p}"
         folder.mkdir(parents=True, exist_ok=True)
-        for line in lines(circuit, options.lanes, folder):
-            print(re.sub(" +$", "", line), flush=True)
+        for line in lines(circuit, options.lanes, options.flat, folder):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

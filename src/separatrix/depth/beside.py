@@ -32,8 +32,8 @@ def bound_line(attention_layers: int, depth: int) -> str:
     """In words, for a report of a circuit of so many levels."""
     found = bound(attention_layers)
     return (
-        f"the paper's bound: {found['printed']}, {found['levels']} levels for 4-bit floats and d_g = 0; compiled: {depth} "
-        f"({found['source']})"
+        f"the paper's bound: {found['printed']}, {found['levels']} levels for 4-bit floats and d_g = 0; "
+        f"compiled: {depth} ({found['source']})"
     )
 
 

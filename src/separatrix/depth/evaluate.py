@@ -67,7 +67,7 @@ class Evaluator:
             for start in own:
                 size = min(words, total - start)
                 data[: self.circuit.inputs, :size] = inputs[:, start : start + size]
-                kernel(data, 0, words, p.rows, p.carries, *p.arrays)
+                kernel(data, p.rows, p.carries, *p.arrays)
                 out[:, start : start + size] = data[rows, :size]
 
         count = min(self.threads, len(starts))

@@ -75,7 +75,7 @@ def _kernel():
         w = cuda.grid(1)
         if w < words:
             block(
-                data, w, w + 1, spare, carries, width, store, const_ptr, const, entry_ptr, entry_row, entry_mask,
+                data[:, w : w + 1], spare, carries, width, store, const_ptr, const, entry_ptr, entry_row, entry_mask,
                 entry_column, gate_ptr, gate_row, gate_kind, gate_bit_ptr, gate_bit,
             )  # fmt: skip
 
