@@ -192,7 +192,7 @@ def match3(quick: bool) -> None:
 def threshold(quick: bool) -> None:
     """The smallest width that learns index lookup: bisection against a grid with early stopping, both trained."""
     task, n, rates = make_task("index-lookup", {"symbols": 4}), 8, (1e-2, 3e-3)
-    widths, seeds = (2, 3, 4, 6, 8, 12, 16, 24), 2 if quick else 3
+    widths, seeds = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32), 2 if quick else 3
     recipe = Recipe(150 if quick else 400, batch=64, check_every=25, validation=512, target=0.999, hold=2)
     known: dict[tuple[int, int], tuple[bool, float]] = {}
     spent = dict.fromkeys(("search", "grid"), 0.0)
