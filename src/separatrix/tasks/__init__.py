@@ -35,6 +35,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     pointer_chasing,  # noqa: F401
     prefix_extremes,  # noqa: F401
     prefix_medians,  # noqa: F401
+    prefix_products,  # noqa: F401
     prefix_sums,  # noqa: F401
     regular,  # noqa: F401
     relation_composition,  # noqa: F401

@@ -46,6 +46,6 @@ registry.register("recall")(
         runs,
         measure,
         ("pairs, *N*", lambda run: run.n),
-        theirs="vocabulary 8192, 4 to 64 pairs in 64 to 512 tokens, two layers each, width 64 to 512",
+        theirs="vocabulary 8192, 4 pairs in 64 tokens to 64 in 512, width 64 to 512; 2 attention layers, 4 of others",
     )
 )
