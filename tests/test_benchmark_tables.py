@@ -14,11 +14,12 @@ from separatrix.models import evaluate
 from separatrix.tasks import make_task
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import solvers
 from benchmarks.cell_tables import cells_of
 from benchmarks.intervals import proves, ranges
 from benchmarks.proof_grid import Row, grid, quick
 from benchmarks.proof_page import percent
+
+from benchmarks import solvers
 
 RECALL = {"keys": 3, "labels": 2, "joined": True}
 
