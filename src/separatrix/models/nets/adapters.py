@@ -102,7 +102,9 @@ def from_torch(
     r, b_r = read(readout, readout_bias, "readout")
     (w_in, b_in), (w_out, b_out) = read(hidden, hidden_bias, "hidden"), read(back, back_bias, "back")
     norms = {"attention": attention_norm, "mlp": mlp_norm, "final": final_norm}
-    made = {f"{name}_norm": norm_of(module, part, f"{name}_norm", found) for name, part in norms.items()}
+    made: dict[str, Any] = {
+        f"{name}_norm": norm_of(module, part, f"{name}_norm", found) for name, part in norms.items()
+    }
     if (w_in is None) != (w_out is None):
         raise InputError("hidden and back go together: the two matrices of a ReLU layer")
     if w_in is not None and not (activation == "relu" or isinstance(activation, nn.ReLU)):
