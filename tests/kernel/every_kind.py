@@ -29,12 +29,14 @@ from separatrix.models.model import Model
 from separatrix.tasks import make_task
 from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
+from separatrix.tasks.function_composition import FunctionComposition
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.k_hop import KHop
 from separatrix.tasks.match2 import Match2
 from separatrix.tasks.match3 import Match3
 from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.regular import Regular
+from separatrix.tasks.relation_composition import RelationComposition
 from separatrix.tasks.sparse_averaging import SparseAveraging
 from separatrix.verify.provers import certify
 from tasks import tied
@@ -262,6 +264,9 @@ CASES: dict[str, Callable[[], Made]] = {
     "stored": lambda: submit("stored", *built("index-lookup-store", IndexLookup(2), 4), factor=""),
     "stored flags": lambda: submit("stored", *built("equality-store", Equality(2), 4), factor="mismatch"),
     "tuples": lambda: submit("tuples", *built("match3-third-order", Match3(5), 3)),
+    "tuples strassen": lambda: submit("tuples", *built("match3-strassen", Match3(5), 3)),
+    "pairs": lambda: submit("pairs", *built("relation-composition-strassen", RelationComposition(), 2)),
+    "pairs labels": lambda: submit("pairs", *built("function-composition-strassen", FunctionComposition(2), 2)),
     "counterexample": lambda: errs(
         (Attention(2, 2, 2, mask="causal", residual=True), FeedForward(3), Attention(1, 2, 2))
     ),

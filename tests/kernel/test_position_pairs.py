@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from separatrix.can import registry
-from separatrix.core.arch import FeedForward, HigherOrder, Strassen
+from separatrix.core.arch import Arch, FeedForward, HigherOrder, Strassen
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.errors import UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.task import Task
 from separatrix.kernel import judge, judge_file
+from separatrix.kernel.arb import Engine
 from separatrix.kernel.forward import forward
 from separatrix.kernel.judge import KINDS
 from separatrix.models import Model, evaluate
@@ -45,8 +46,8 @@ def certificate(task: Task, model: Model, n: int, kind: str = "pairs") -> Certif
     return Certificate(kind, claim, PROVED, task.source_sha256(), {}, {}, model.reference())
 
 
-def accepted(task: Task, model: Model, n: int, kind: str = "pairs") -> bool:
-    return judge(certificate(task, model, n, kind), model.arch, model.tensors).accepted
+def accepted(task: Task, model: Model, n: int, kind: str = "pairs", engine: Engine = "fast") -> bool:
+    return judge(certificate(task, model, n, kind), model.arch, model.tensors, engine=engine).accepted
 
 
 def worst_margin(task: Task, model: Model, n: int) -> float:
@@ -74,14 +75,15 @@ def mutant(model: Model, rng: np.random.Generator) -> Model:
     return Model(model.arch, tensors)
 
 
-def test_attacked_models_are_never_accepted_and_sound_ones_mostly() -> None:
+@pytest.mark.parametrize("engine", ["fast", "arb"])
+def test_attacked_models_are_never_accepted_and_sound_ones_mostly(engine: Engine) -> None:
     rng = np.random.default_rng(0)
     models = [(task, n, built(task, n)) for task, n in CASES]
     false = true = kept = 0
     for trial in range(600):
         task, n, model = models[trial % len(models)]
         attack = mutant(model, rng)
-        margin, ok = worst_margin(task, attack, n), accepted(task, attack, n)
+        margin, ok = worst_margin(task, attack, n), accepted(task, attack, n, engine=engine)
         if margin <= 0:
             false += 1
             assert not ok, f"accepted with margin {margin}"
@@ -91,7 +93,8 @@ def test_attacked_models_are_never_accepted_and_sound_ones_mostly() -> None:
     assert kept >= 0.9 * true, (kept, true)
 
 
-def test_attacked_heads_over_tuples_are_never_accepted_and_sound_ones_mostly() -> None:
+@pytest.mark.parametrize("engine", ["fast", "arb"])
+def test_attacked_heads_over_tuples_are_never_accepted_and_sound_ones_mostly(engine: Engine) -> None:
     """The `tuples` check, with two heads that are bounded one by one."""
     rng = np.random.default_rng(1)
     models = [(Match3(m), n, MATCH.build(Match3(m), n)) for m, n in ((2, 3), (3, 3), (4, 2), (5, 2))]
@@ -99,7 +102,7 @@ def test_attacked_heads_over_tuples_are_never_accepted_and_sound_ones_mostly() -
     for trial in range(450):
         task, n, model = models[trial % len(models)]
         attack = mutant(model, rng)
-        margin, ok = worst_margin(task, attack, n), accepted(task, attack, n, "tuples")
+        margin, ok = worst_margin(task, attack, n), accepted(task, attack, n, "tuples", engine)
         if margin <= 0:
             false += 1
             assert not ok, f"accepted with margin {margin}"
@@ -178,18 +181,23 @@ def test_balls_enclose_the_plain_evaluation_and_that_is_the_definition() -> None
                     total = total + acc / z @ t["layers.0.output"][h]
                 logits = total @ t["readout.weight"] + t["readout.bias"]
                 np.testing.assert_allclose(expected[query], logits, rtol=1e-9, atol=1e-9)
+                assert isinstance(model.arch, Arch)
                 ball = forward(model.arch, t, row, query)
                 assert (ball.low <= logits + 1e-9).all() and (logits - 1e-9 <= ball.high).all()
                 assert (ball.rad < 1e-8).all()
 
 
 @pytest.mark.parametrize("engine", ["fast", "arb"])
-def test_whoever_does_not_know_the_layer_says_so(engine) -> None:
+def test_whoever_does_not_know_the_layer_says_so(engine: Engine) -> None:
     """Only the plain enumeration, `tuples` and `pairs` may accept a model with Strassen attention."""
     task, n = Match3(4), 3
     for model in (MATCH.build(task, n), random_model(np.random.default_rng(0), 1, True, deep=True)):
         for name, kind in KINDS.items():
-            if kind.statement != "correct" or (engine == "fast" and name in ("exhaustive", "tuples", "pairs")):
+            if (
+                kind.statement != "correct"
+                or name in ("tuples", "pairs")
+                or (engine == "fast" and name == "exhaustive")
+            ):
                 continue
             bare = dataclasses.replace(certificate(task, model, n), kind=name, guarantee=kind.worth)
             assert not judge(bare, model.arch, model.tensors, engine=engine).accepted, name
@@ -217,5 +225,6 @@ def test_this_checker_refuses_other_models_and_too_large_ones() -> None:
     higher = Model(dataclasses.replace(model.arch, layers=(fourth,)), t)
     assert judge(certificate(task, higher, n), higher.arch, higher.tensors).exit_code == 3
     free = MATCH.build(Match3(5), 3)
+    assert isinstance(free.arch, Arch)
     with pytest.raises(UnknownError, match="too large"):
         forward(free.arch, free.tensors, np.zeros(5000, dtype=np.int64), 0)

@@ -24,6 +24,7 @@ from separatrix.kernel.arb_contract import check_contract
 from separatrix.kernel.arb_decoding import check_decoding
 from separatrix.kernel.arb_heads import check_heads, check_sums
 from separatrix.kernel.arb_nets import Net, precision
+from separatrix.kernel.arb_pairs import check_pairs
 from separatrix.kernel.arb_pointers import check_pointer_counterexample, check_pointer_sets
 from separatrix.kernel.arb_positional import check_positional, check_positional_counterexample
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
@@ -142,6 +143,7 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "positional": check_positional,
     "positional-counterexample": check_positional_counterexample,
     "stored": check_stored,
+    "pairs": check_pairs,
     "tuples": check_tuples,
     "pointer-sets": check_pointer_sets,
     "pointer-counterexample": check_pointer_counterexample,

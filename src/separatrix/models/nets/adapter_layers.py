@@ -10,6 +10,7 @@ through the first head, whose weights sum to 1. With norms, what is rounded is m
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,7 +60,7 @@ class Parts:
     key: np.ndarray
     value: np.ndarray
     output: np.ndarray
-    biases: dict[str, np.ndarray | None]
+    biases: Mapping[str, np.ndarray | None]
     readout: np.ndarray
     readout_bias: np.ndarray
     mlp: Mlp | None

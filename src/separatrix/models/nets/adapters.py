@@ -22,15 +22,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from separatrix.core.arch import Arch, Attention, Readout, Table
 from separatrix.core.errors import InputError
 from separatrix.models.model import Model
-from separatrix.models.nets.adapter_layers import Mlp, Norm, Parts
-
-Part = str | Tensor | nn.Module  # a dotted name inside the module, a tensor, or an nn.Linear or nn.Embedding
+from separatrix.models.nets.adapter_layers import Parts
+from separatrix.models.nets.adapter_reading import Part, array, mlp_of, norm_of, pick, resolve, wider
 
 
 def from_torch(
@@ -91,12 +89,12 @@ def from_torch(
     found: list[Tensor] = []
 
     def read(part: Part | None, bias: Part | None, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-        weight, own = _resolve(module, part, name)
+        weight, own = resolve(module, part, name)
         if own is not None and bias is not None:
             raise InputError(f"{name} brings a bias of its own, and {name}_bias is given as well")
-        own = _resolve(module, bias, f"{name}_bias")[0] if bias is not None else own
+        own = resolve(module, bias, f"{name}_bias")[0] if bias is not None else own
         found.extend(t for t in (weight, own) if t is not None)
-        return _array(weight, name), _array(own, f"{name}_bias")
+        return array(weight, name), array(own, f"{name}_bias")
 
     table, place = read(token, None, "token")[0], read(position, None, "position")[0]
     (q, b_q), (k, b_k) = read(query, query_bias, "query"), read(key, key_bias, "key")
@@ -104,7 +102,9 @@ def from_torch(
     r, b_r = read(readout, readout_bias, "readout")
     (w_in, b_in), (w_out, b_out) = read(hidden, hidden_bias, "hidden"), read(back, back_bias, "back")
     norms = {"attention": attention_norm, "mlp": mlp_norm, "final": final_norm}
-    made = {f"{name}_norm": _norm(module, part, f"{name}_norm", found) for name, part in norms.items()}
+    made: dict[str, Any] = {
+        f"{name}_norm": norm_of(module, part, f"{name}_norm", found) for name, part in norms.items()
+    }
     if (w_in is None) != (w_out is None):
         raise InputError("hidden and back go together: the two matrices of a ReLU layer")
     if w_in is not None and not (activation == "relu" or isinstance(activation, nn.ReLU)):
@@ -122,22 +122,25 @@ def from_torch(
     bias = np.zeros(len(r), dtype=r.dtype) if b_r is None else b_r
     if w_in is not None or any(made.values()):
         if place is not None and positions is not None:
-            place = _pick(place, range(positions), "positions")
+            place = pick(place, range(positions), "positions")
         blocks = {"query": (q, b_q), "key": (k, b_k), "value": (v, b_v)}
         if any(b is not None and b.shape != w.shape[:1] for w, b in blocks.values()) or (
             b_o is not None and b_o.shape != o.shape[:1]
         ):
             raise InputError("a bias of the attention layer does not fit its matrix")
+        by_head: dict[str, Any] = {
+            name: w.reshape(heads, -1, w.shape[1]).transpose(0, 2, 1) for name, (w, _) in blocks.items()
+        }
         parts = Parts(
-            _pick(table, tokens, "tokens"),
+            pick(table, tokens, "tokens"),
             place,
-            **{name: w.reshape(heads, -1, w.shape[1]).transpose(0, 2, 1) for name, (w, _) in blocks.items()},
+            **by_head,
             output=o.T.reshape(heads, -1, len(o)),
             biases={name: None if b is None else b.reshape(heads, -1) for name, (_, b) in blocks.items()}
             | {"output": b_o},
-            readout=_pick(r, classes, "classes").T,
-            readout_bias=_pick(bias, classes, "classes"),
-            mlp=_mlp(w_in, b_in, w_out, b_out, mlp_residual),
+            readout=pick(r, classes, "classes").T,
+            readout_bias=pick(bias, classes, "classes"),
+            mlp=mlp_of(w_in, b_in, w_out, b_out, mlp_residual),
             **made,
         )
         size = len(q) // heads
@@ -149,13 +152,13 @@ def from_torch(
         if b_o.shape != r.shape[1:] or bias.shape != r.shape[:1]:
             raise InputError(f"output and read-out biases, {b_o.shape} and {bias.shape}, do not fit W_R, {r.shape}")
         bias = bias.astype(np.float64) + r.astype(np.float64) @ b_o.astype(np.float64)
-    table, r, bias = _pick(table, tokens, "tokens"), _pick(r, classes, "classes"), _pick(bias, classes, "classes")
+    table, r, bias = pick(table, tokens, "tokens"), pick(r, classes, "classes"), pick(bias, classes, "classes")
     if place is not None and positions is not None:
-        place = _pick(place, range(positions), "positions")
+        place = pick(place, range(positions), "positions")
     if any(b is not None and b.any() for b in (b_q, b_k, b_v)):
-        table, r, o = _wider(table, 1.0), _wider(r, 0.0), _wider(o.T, 0.0).T
-        place = None if place is None else _wider(place, 0.0)
-        q, k, v = (_wider(w, 0.0 if b is None else b) for w, b in ((q, b_q), (k, b_k), (v, b_v)))
+        table, r, o = wider(table, 1.0), wider(r, 0.0), wider(o.T, 0.0).T
+        place = None if place is None else wider(place, 0.0)
+        q, k, v = (wider(w, 0.0 if b is None else b) for w, b in ((q, b_q), (k, b_k), (v, b_v)))
     blocks = {"query": q, "key": k, "value": v}  # (heads * width, d) each
     tensors = {
         "embed.token": table,
@@ -278,72 +281,3 @@ def from_hooked(
         tokens=tokens,
         classes=classes,
     )
-
-
-def _norm(module: nn.Module, part: str | nn.Module | None, name: str, found: list[Tensor]) -> Norm | None:
-    """An nn.LayerNorm as numbers; its parameters are added to what was found."""
-    if part is None:
-        return None
-    norm = dict(module.named_modules()).get(part) if isinstance(part, str) else part
-    if not isinstance(norm, nn.LayerNorm):
-        what = f"the module has no {part!r}" if norm is None else f"a {type(norm).__name__} is no nn.LayerNorm"
-        raise InputError(f"{name}: {what}, which is what is handled")
-    found.extend(t for t in (norm.weight, norm.bias) if t is not None)
-    scale = np.ones(norm.normalized_shape) if norm.weight is None else _array(norm.weight, name)
-    return Norm(scale, None if norm.bias is None else _array(norm.bias, name), float(norm.eps))
-
-
-def _mlp(w_in: Any, b_in: Any, w_out: Any, b_out: Any, residual: bool) -> Mlp | None:
-    if w_in is None:
-        return None
-    if w_in.ndim != 2 or w_out.ndim != 2:
-        raise InputError("hidden and back must be matrices")
-    b_in = np.zeros(len(w_in), dtype=w_in.dtype) if b_in is None else b_in
-    b_out = np.zeros(len(w_out), dtype=w_out.dtype) if b_out is None else b_out
-    return Mlp(w_in.T, b_in, w_out.T, b_out, residual)
-
-
-def _wider(rows: np.ndarray, column: float | np.ndarray) -> np.ndarray:
-    """One column more, with this entry, or these."""
-    last = np.asarray(column, dtype=rows.dtype) if np.ndim(column) == 0 else np.asarray(column)
-    if last.ndim and last.shape != rows.shape[:1]:
-        raise InputError(f"a bias has shape {last.shape}; {len(rows)} numbers are needed")
-    return np.concatenate([rows, np.broadcast_to(last, len(rows))[:, None]], axis=1)
-
-
-def _pick(rows: np.ndarray, chosen: Sequence[int] | None, name: str) -> np.ndarray:
-    if chosen is None:
-        return rows
-    at = list(chosen)
-    if not at or not all(0 <= i < len(rows) for i in at):
-        raise InputError(f"{name}: there are rows 0 to {len(rows) - 1} to choose from")
-    return rows[at]
-
-
-def _resolve(module: nn.Module, part: Part | None, name: str) -> tuple[Tensor | None, Tensor | None]:
-    """(weight, bias) of a part; a name is looked up among parameters, buffers and submodules."""
-    if isinstance(part, str):
-        known: dict[str, Any] = {**dict(module.named_modules()), **dict(module.named_buffers())}
-        known |= dict(module.named_parameters(remove_duplicate=False))
-        if part not in known:
-            raise InputError(f"{name}: the module has no part {part!r}")
-        part = known[part]
-    if part is None or isinstance(part, Tensor):
-        return part, None
-    if isinstance(part, nn.Embedding):
-        if part.max_norm is not None:
-            raise InputError(f"{name}: an nn.Embedding with max_norm changes its own rows, which is not handled")
-        return part.weight, None
-    if isinstance(part, nn.Linear):
-        return part.weight, part.bias
-    raise InputError(f"{name}: a {type(part).__name__} is neither a tensor nor an nn.Linear or nn.Embedding")
-
-
-def _array(tensor: Any, name: str) -> Any:
-    """float64 or float32 as they are; shorter floats as float32, which holds them exactly; None stays None."""
-    if tensor is None:
-        return None
-    if not tensor.is_floating_point():
-        raise InputError(f"{name} holds {tensor.dtype}; floating-point numbers are needed")
-    wide = tensor.detach().cpu().to(torch.float64 if tensor.dtype == torch.float64 else torch.float32)
-    return wide.numpy().copy()
