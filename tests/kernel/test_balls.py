@@ -223,16 +223,34 @@ def test_times_low_proves_nothing_from_nan_or_infinity() -> None:
 
 
 @np.errstate(all="ignore")
-def test_the_least_product_is_the_least_of_the_products() -> None:
+def test_the_least_product_is_below_every_product() -> None:
     rng = np.random.default_rng(4)
-    for _ in range(200):
-        ends = np.sort(np.abs(rng.choice([*NASTY, *rng.normal(size=9)], (2, 6))), axis=0)
-        factor = rng.choice([*NASTY, *rng.normal(size=9)], (6, 5, 3))
-        every = times_low(ends[0][:, None, None], ends[1][:, None, None], factor)
-        np.testing.assert_array_equal(least_product_low(*ends, factor), every.min(axis=0))
+    wide, some = [abs(x) for x in NASTY], [*NASTY, *rng.normal(size=30)]
+    seen = 0
+    for trial in range(300):
+        low = np.abs(rng.choice(wide if trial % 2 else some[-30:], 4))
+        high = np.maximum(low, rng.choice(wide, 4)) if trial % 2 else low * (1 + 2.0**-40)
+        factor = rng.choice(some if trial % 3 else np.abs(some), (4, 5))
+        found = least_product_low(low, high, factor)
+        for s, at in itertools.product(range(4), range(5)):
+            if np.isfinite(found[at]):
+                seen += 1
+                for x in (low[s], high[s]):
+                    assert Fraction(found[at]) < Fraction(x) * Fraction(factor[s, at])
+            else:
+                assert not found[at] > 0
+        if not trial % 2:
+            every = times_low(low[:, None], high[:, None], factor).min(axis=0)
+            np.testing.assert_allclose(found, every, rtol=2.0**-39, atol=1e-300)
+    assert seen > 3000
+
+
+@np.errstate(all="ignore")
+def test_the_least_product_proves_nothing_from_nan_or_infinity() -> None:
     for low, high, number in ((np.nan, 1.0, 1.0), (0.0, np.inf, -1.0), (0.0, 1.0, np.nan), (0.0, np.inf, -np.inf)):
-        factor = np.array([[1.0], [number]])
-        assert not least_product_low(np.array([1.0, low]), np.array([1.0, high]), factor)[0] > -1e300
+        for other in (-1.0, 1.0):
+            factor = np.array([[other], [number]])
+            assert not least_product_low(np.array([1.0, low]), np.array([1.0, high]), factor)[0] > -1e300
 
 
 def exp_points() -> np.ndarray:

@@ -122,15 +122,17 @@ def times_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarr
 
 
 def least_product_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """The least of `times_low` over the first axis of factor (S, ...), for low and high (S,); NaN where one is NaN.
+    """Floats below x[s] * factor[s, ...] for every s and 0 <= low[s] <= x[s] <= high[s]; NaN where one of them is NaN.
 
-    Rounding is monotone, so that the least product is rounded instead of every one.
+    The least product with `high` is one with a factor <= 0, which is a bound, or else all factors are positive, and
+    with low[s] instead no product loses more than the least of low / high. Rounding is monotone: only the least is
+    rounded down.
     """
     least, product = np.full(factor.shape[1:], np.inf), np.empty(factor.shape[1:])
-    for one_low, one_high, part in zip(low, high, factor, strict=True):
-        for end in (one_low, one_high):
-            np.minimum(least, np.multiply(part, end, out=product), out=least)
-    return np.nextafter(least - TINY, -np.inf)
+    for end, part in zip(high, factor, strict=True):
+        np.minimum(least, np.multiply(part, end, out=product), out=least)
+    share = np.divide(low, high, out=np.zeros(len(low)), where=high != 0).min(initial=1.0) * (1.0 - 8 * U)
+    return np.nextafter(np.where(least > 0, least * share, least + 0.0 * share) - TINY, -np.inf)
 
 
 def exp(x: Ball) -> Ball:

@@ -166,7 +166,10 @@ def zones_of(where: tuple, query: int, used: np.ndarray) -> Zones:
 
 def _by_places(forced: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """The cells of a group by the positions that they force: (positions, cells)."""
-    places, which = np.unique(forced, axis=0, return_inverse=True)
+    if len(forced) and np.array_equal(forced[1:], forced[:-1]):  # as for most tasks, and quickly
+        places, which = forced[:1], np.zeros(len(forced), dtype=np.int64)
+    else:
+        places, which = np.unique(forced, axis=0, return_inverse=True)
     if (np.diff(np.sort(places, axis=1), axis=1) == 0).any():
         raise RejectedError("a cell of this task forces one position twice")
     return [(row, np.flatnonzero(which.reshape(-1) == i)) for i, row in enumerate(places)]
