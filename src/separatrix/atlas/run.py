@@ -89,6 +89,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "match2-circle": (16, 64, 256),
         "match3-third-order": (16, 32),
         "match3-strassen": (16,),
+        "match-sums-higher-order": (16, 64),
         "function-composition-strassen": (4, 8),
         "relation-composition-strassen": (4,),
         "match3-bigram-two-layer": (16,),
