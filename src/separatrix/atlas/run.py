@@ -144,6 +144,7 @@ SIZES["full"] = SIZES["quick"] | {
     "function-composition-strassen": (4, 8, 16),
     "relation-composition-strassen": (4, 8, 12),
     "match3-bigram-two-layer": (16, 32, 64),
+    "match3-packing": (),  # proved by enumeration alone, at sizes that say nothing of growth
     "match3-local-one-layer": (16, 64),
     "equality-store": (16, 64, 256, 512),
     "disjointness-two-layer": (16, 64, 256, 512),
