@@ -10,7 +10,6 @@ import pytest
 from separatrix.can import registry
 from separatrix.core.errors import InputError
 from separatrix.models import Model, evaluate
-from separatrix.tasks.match3 import Match3
 from separatrix.tasks.match_sums import MatchSums
 from separatrix.verify.provers import certify
 
@@ -36,12 +35,6 @@ def test_every_short_input_is_answered_proved_and_of_the_stated_size(order: int,
             hits = set(map(tuple, group.hits.tolist()))
             for row in np.flatnonzero(inputs[:, query] == group.token):
                 assert expected[row][query] == any(more in hits for more in others[row])
-
-
-def test_order_three_is_match3() -> None:
-    tokens, _ = MatchSums(3, 29).sample(12, 100, np.random.default_rng(0), "sparse")
-    answers = MatchSums(3, 29).answer(tokens)
-    assert np.array_equal(answers, Match3(29).answer(tokens))
 
 
 @pytest.mark.parametrize(("order", "modulus", "n"), [(4, 17, 64), (5, 9, 64)])
