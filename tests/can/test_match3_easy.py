@@ -11,6 +11,7 @@ from separatrix.can import registry
 from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.models import Model, evaluate
+from separatrix.tasks.match3 import Match3
 from separatrix.tasks.match3_bigram import Match3Bigram
 from separatrix.tasks.match3_local import Match3Local
 from separatrix.verify.provers import certify
@@ -48,6 +49,17 @@ def test_longer_models_are_proved(name: str, task: Task, n: int) -> None:
 )
 def test_the_longest_models_are_proved(name: str, task: Task, n: int) -> None:
     assert certify(registry.get(name).build(task, n), task, n, method="contract").verdict == "proved"
+
+
+@pytest.mark.parametrize(("modulus", "n"), [(2, 1), (2, 7), (3, 5), (5, 4), (9, 3), (64, 2)])
+def test_the_packed_input_is_answered_and_the_stated_size_is_built(modulus: int, n: int) -> None:
+    witness, task = registry.get("match3-packing"), Match3(modulus)
+    model, stated = witness.build(task, n), witness.size(task, n)
+    inputs = np.array(list(itertools.product(range(modulus), repeat=n)))
+    assert np.array_equal(evaluate(model, inputs).argmax(axis=2), task.answer(inputs))
+    assert model.size(n, stated.precision) == stated and stated.value_width == (n + 1) // 2
+    if len(inputs) < 10:
+        assert certify(model, task, n, method="exhaustive").verdict == "proved"
 
 
 def test_answers_by_definition() -> None:
@@ -92,6 +104,7 @@ def test_sizes_out_of_reach_are_refused() -> None:
         (BIGRAM, Match3Bigram(1000), 100, "M times N"),
         (LOCAL, Match3Local(7, 2), 4, "N from 5"),
         (LOCAL, Match3Local(97, 2), 16, "take N M"),
+        ("match3-packing", Match3(97), 16, "enumeration"),
     ):
         with pytest.raises(InputError, match=words):
             registry.get(name).size(task, n)

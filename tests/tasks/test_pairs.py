@@ -13,6 +13,7 @@ from separatrix.core.seeds import child
 from separatrix.core.task import Task
 from separatrix.tasks.disjointness import AnyFlag, Common, Disjointness
 from separatrix.tasks.match3 import Match3
+from separatrix.tasks.match_sums import MatchSums
 from separatrix.tasks.nearest_neighbour import NearestNeighbour
 from tasks.cover import assert_cells_cover, words
 
@@ -126,3 +127,9 @@ def test_bad_parameters_are_input_errors(kind: type, parameters: tuple) -> None:
         kind(*parameters)
     with pytest.raises(InputError, match="even"):
         Disjointness().domain(7)
+
+
+def test_sums_of_three_are_match3() -> None:
+    tokens, _ = MatchSums(3, 29).sample(12, 100, np.random.default_rng(0), "sparse")
+    answers = MatchSums(3, 29).answer(tokens)
+    assert np.array_equal(answers, Match3(29).answer(tokens))

@@ -93,6 +93,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "match2-circle": (16, 64, 256),
         "match3-third-order": (16, 32),
         "match3-strassen": (16,),
+        "match-sums-higher-order": (16, 64),
         "function-composition-strassen": (4, 8),
         "relation-composition-strassen": (4,),
         "match3-bigram-two-layer": (16,),
@@ -158,6 +159,7 @@ SIZES["full"] = SIZES["quick"] | {
     "function-composition-strassen": (4, 8, 16),
     "relation-composition-strassen": (4, 8, 12),
     "match3-bigram-two-layer": (16, 32, 64),
+    "match3-packing": (),  # proved by enumeration alone, at sizes that say nothing of growth
     "match3-local-one-layer": (16, 64),
     "equality-store": (16, 64, 256, 512),
     "fingerprint-elman": (16, 32),

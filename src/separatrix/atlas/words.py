@@ -99,6 +99,12 @@ TASKS = {
     "relation-composition": TaskWords(
         "Relation composition", PAIRS, "some *k* with *A*(*i*, *k*) and *B*(*k*, *j*), *N* things", {}
     ),
+    "match-sums": TaskWords(
+        "Sums of four",
+        PAIRS,
+        "some four numbers, *x*_{i} among them, add up to 0 modulo 17",
+        {"order": 4, "modulus": 17},
+    ),
     "match3-bigram": TaskWords(
         "Match3, neighbours", PAIRS, "some *x*_{i} + *x*_{j} + *x*_{j+1} ≡ 0 modulo 17", {"modulus": 17}
     ),

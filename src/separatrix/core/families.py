@@ -25,6 +25,7 @@ FAMILIES = {
         Family("transformer", "softmax attention and feed-forward layers", "transformer", _ATTENTION),
         Family("positional", "attention weights depend on positions only", "positional", _ATTENTION),
         Family("third-order", "attention over pairs of keys", "third-order", _ATTENTION),
+        Family("higher-order", "attention over tuples of keys, of any order", "higher-order", _ATTENTION),
         Family("strassen", "attention over pairs of keys, scores of three sides", "strassen", _ATTENTION),
         Family("rnn", "any transition, any depth: the state is all that is carried", "rnn", _RECURRENT),
         Family("elman", "one ReLU or tanh recurrence", "rnn", _RECURRENT),

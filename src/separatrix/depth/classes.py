@@ -183,6 +183,7 @@ IN_AC0 = {
     "match3": "an OR over triples of additions of O(log n) bits",
     "function-composition": "a multiplexer of multiplexers",
     "relation-composition": "an OR of ANDs",
+    "match-sums": "an OR over tuples of additions of O(log n) bits",
     "match3-bigram": "an OR over pairs of neighbours of additions of O(log n) bits",
     "match3-local": "an OR over triples of additions of O(log n) bits",
     "equality": "an AND of comparisons",

@@ -29,6 +29,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     match3,  # noqa: F401
     match3_bigram,  # noqa: F401
     match3_local,  # noqa: F401
+    match_sums,  # noqa: F401
     maximum_subarray,  # noqa: F401
     multi_query_recall,  # noqa: F401
     nearest_neighbour,  # noqa: F401

@@ -21,8 +21,10 @@ from separatrix.can.witnesses import k_hop_doubling as k_hop_doubling
 from separatrix.can.witnesses import match2_circle as match2_circle
 from separatrix.can.witnesses import match3_bigram_two_layer as match3_bigram_two_layer
 from separatrix.can.witnesses import match3_local_one_layer as match3_local_one_layer
+from separatrix.can.witnesses import match3_packing as match3_packing
 from separatrix.can.witnesses import match3_strassen as match3_strassen
 from separatrix.can.witnesses import match3_third_order as match3_third_order
+from separatrix.can.witnesses import match_sums_higher_order as match_sums_higher_order
 from separatrix.can.witnesses import multi_query_recall_two_layer as multi_query_recall_two_layer
 from separatrix.can.witnesses import nearest_neighbour_pointer as nearest_neighbour_pointer
 from separatrix.can.witnesses import nearest_neighbour_recency as nearest_neighbour_recency
