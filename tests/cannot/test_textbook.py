@@ -149,7 +149,7 @@ def test_functions_of_a_file(
     source: Path, tmp_path: Path, function: str, alphabet: int, n: int, arch: str, bits: float
 ) -> None:
     task = own_task(f"{source}:{function}", alphabet)
-    best = best_of(own_floors(task, n, arch, None, tmp_path))
+    best = best_of(own_floors(task, n, arch, None, tmp_path, seconds=12))
     assert best is not None and best.bits >= bits * (1 - 1e-9), best
     if n <= 12:
         assert best.guarantee == "proved"

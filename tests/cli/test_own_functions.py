@@ -100,6 +100,7 @@ def bound(mine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 def of(name: str, alphabet: int, n: int, arch: str = "rnn", *more: str) -> tuple[str, ...]:
     words = ("bound", "--load", f"mine.py:{name}", "--alphabet", str(alphabet), "--n", str(n), "--arch", arch)
+    words = (*words, "--time", "6")
     return (*words, *more, "--json", "-o", "out")
 
 
@@ -210,6 +211,7 @@ def test_nothing_found_says_nothing(bound: Any) -> None:
     (("bound", "--load", "mine.py", "--n", "4", "--arch", "rnn"), "FILE:NAME"),
     (of("lookup", 2, 5, "rnn", "--circuit"), "names"), (of("greater", 2, 6, "rnn", "--circuit"), "as a circuit"),
     (of("wide", 2, 5, "rnn", "--circuit"), "one bit a word"), (of("repeats", 5, 4, "rnn", "--circuit"), "as a circuit"),
+    (of("lookup", 2, 5, "rnn", "--time", "0"), "--time 0"),
     (("bound", "equality", "--load", "mine.py:lookup", "--n", "4", "--arch", "rnn"), "either the task"),
 ], ids=str)  # fmt: skip
 def test_errors_are_one_line(bound: Any, words: tuple[str, ...], message: str) -> None:

@@ -19,7 +19,7 @@ from separatrix.kernel import judge
 
 MOST_ENTRIES = 2**22
 MOST_PARTITION_ENTRIES = 2**12  # times the number of partitions
-SECONDS = 40.0  # of processor time for all codes of one question
+SECONDS = 60.0  # of processor time for one question
 FEW_BITS = 24.0  # below, birthdays may show more than what was found
 PATTERN_ENTRIES = 2**14
 MERGE = {"state": STATE, "one-way": ONE_WAY, "exchange": EXCHANGE}
@@ -45,10 +45,12 @@ def own_floors(
     progress: Tell = lambda _: None,
     limits: Size | None = None,
     hint: Path | None = None,
+    seconds: float = SECONDS,
 ) -> list[Floor]:
     """Bounds for family `rnn` or `transformer` (one layer), each with a judged certificate; none says nothing.
 
-    hint: a file with a code or a gadget that is tried first. limits: of a size that may be ruled out.
+    hint: a file with a code or a gadget that is tried first. limits: of a size that may be ruled out. seconds: of
+    processor time that the searches may take, about.
     """
     domain = task.domain(n)
     task.answer(*task.sample(n, 4, _rng()))  # errors of the function, before any work
@@ -68,7 +70,9 @@ def own_floors(
         if made.claim.arch != arch:
             raise InputError(f"--hint {hint} is about {made.claim.arch}, not {arch}; one with a cut is about rnn")
         floors.append(_floor("hint", "hint", made, verdict.guarantee, verdict.sentence, folder, limits))
-    for name, expression, made in (_recurrent if arch == "rnn" else _one_layer)(task, n, cut, floors, progress):
+    for name, expression, made in (_recurrent if arch == "rnn" else _one_layer)(
+        task, n, cut, floors, progress, seconds
+    ):
         progress(f"checking {name}")
         verdict = judge(made)
         if verdict.accepted and not any(floor.bound == name for floor in floors):
@@ -97,7 +101,9 @@ def _rng():
     return child(0, "own")
 
 
-def _recurrent(task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell) -> Iterator[Made]:
+def _recurrent(
+    task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell, seconds: float
+) -> Iterator[Made]:
     from separatrix.cannot.engine.birthday import birthday_certificate
     from separatrix.cannot.engine.matrix import Matrix
 
@@ -124,15 +130,15 @@ def _recurrent(task: Task, n: int, cut: int | None, floors: list[Floor], progres
     ]
     cuts = cuts if cut is not None else list(dict.fromkeys(c for c in middle if 0 < c < domain.positions))
     for at in cuts:
-        yield from _gadgets(task, n, at, floors, progress)
+        yield from _gadgets(task, n, at, floors, progress, seconds / 4 / len(cuts))
     for at in cuts:
         if not _enough(floors, task, n, at):
-            yield from _codes(task, n, at, False, progress, SECONDS / len(cuts))
+            yield from _codes(task, n, at, False, progress, seconds / 4 / len(cuts))
     if all(floor.bits < FEW_BITS for floor in floors):
         for at in cuts:
             progress(f"random prefixes at cut {at}")
             try:
-                yield f"birthday-{at}", f"random prefixes at cut {at}", birthday_certificate(task, n, at)
+                yield f"birthday-{at}", f"random prefixes at cut {at}", birthday_certificate(task, n, at, seconds / 6)
                 break
             except UnknownError:
                 continue
@@ -153,7 +159,9 @@ def _entries(task: Task, n: int) -> float:
     return sum(math.log2(len(a)) for a in domain.alphabets) + (domain.positions if domain.reals else 0)
 
 
-def _one_layer(task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell) -> Iterator[Made]:
+def _one_layer(
+    task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell, seconds: float
+) -> Iterator[Made]:
     from separatrix.cannot.engine.matrix import Matrix
     from separatrix.cannot.engine.partition import worst_by_matrix
 
@@ -166,11 +174,11 @@ def _one_layer(task: Task, n: int, cut: int | None, floors: list[Floor], progres
         except UnknownError:
             pass
     elif positions > 2:
-        yield from _gadgets(task, n, None, floors, progress)
+        yield from _gadgets(task, n, None, floors, progress, seconds / 4)
         query = task.queries(n)[-1]
         at = cut or (query if 0 < query < positions else positions - 1)
         if not any(floor.measure == "one-way" for floor in floors):
-            yield from _codes(task, n, at, True, progress)
+            yield from _codes(task, n, at, True, progress, seconds / 4)
     if entries <= 16 and positions > 1 and isinstance(task.outputs(), Labels) and len(task.queries(n)) == 1:
         parties = [range(0, positions - 1, 2), range(positions // 2)] if cut is None else [range(cut)]
         made = [Matrix.of(task, n, alice=alice).rank() for alice in parties if len(alice)]
@@ -179,7 +187,9 @@ def _one_layer(task: Task, n: int, cut: int | None, floors: list[Floor], progres
             yield "exchange", "log₂ rank of the matrix", best
 
 
-def _gadgets(task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell) -> Iterator[Made]:
+def _gadgets(
+    task: Task, n: int, cut: int | None, floors: list[Floor], progress: Tell, seconds: float
+) -> Iterator[Made]:
     """Gadgets, most bits first, until the kernel has accepted one of each measure."""
     from separatrix.cannot.engine.gadget import gadget_certificate, search
 
@@ -187,7 +197,7 @@ def _gadgets(task: Task, n: int, cut: int | None, floors: list[Floor], progress:
         name = f"gadget-{cut}" if cut is not None else f"gadget-{measure}"
         progress(f"gadgets, {f'cut {cut}' if cut is not None else measure}")
         try:
-            found = search(task, n, cut, known=measure == "one-way")
+            found = search(task, n, cut, known=measure == "one-way", seconds=seconds)
         except UnknownError:
             continue
         tried: set[float] = set()
@@ -201,7 +211,7 @@ def _gadgets(task: Task, n: int, cut: int | None, floors: list[Floor], progress:
             yield name, shape, gadget_certificate(task, n, gadget, cut, measure)
 
 
-def _codes(task: Task, n: int, cut: int, known: bool, progress: Tell, seconds: float = SECONDS / 2) -> Iterator[Made]:
+def _codes(task: Task, n: int, cut: int, known: bool, progress: Tell, seconds: float) -> Iterator[Made]:
     """A code found at once, and where it is poor one that is grown."""
     from separatrix.cannot.engine.codes import grow
     from separatrix.cannot.engine.decoding import decoding_certificate, search

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
         circuit: Circuit = False,
         search: Annotated[bool, typer.Option("--search", help="Search, too, without theorems.")] = False,
         hint: Annotated[Path | None, typer.Option(help="JSON file with a code or a gadget to check.")] = None,
+        time: Annotated[float, typer.Option(help="Seconds of processor time for searches.")] = 60.0,
         settings: Settings = None,
         out: Out = None,
         as_json: Json = False,
@@ -54,6 +55,8 @@ def register(app: typer.Typer) -> None:
         problem = read_problem(task, load, alphabet, circuit, settings, context.args)
         task = problem.name
         problem.domain(n)
+        if not time > 0:
+            raise InputError(f"--time {time}: a positive number of seconds is needed")
         folder = out or Path(f"separatrix-out/bound-{task}-n{n}")
         floors = []
         with telling(as_json) as progress:
@@ -61,7 +64,7 @@ def register(app: typer.Typer) -> None:
                 progress(one.name)
                 floors.append(state_bound(one, problem, n, folder / one.name))
             if isinstance(problem, OwnTask) or search or hint is not None:
-                floors += own_floors(problem, n, family(arch).bounds_of, cut, folder, progress, hint=hint)
+                floors += own_floors(problem, n, family(arch).bounds_of, cut, folder, progress, hint=hint, seconds=time)
             elif matrix or cut is not None:
                 if family(arch).bounds_of != "rnn":
                     raise InputError(f"--matrix bounds what a recurrent model carries; {arch} is none")
