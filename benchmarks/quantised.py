@@ -32,11 +32,11 @@ def built() -> Iterator[Iterator[Row]]:
     lookup, equality = IndexLookup(2), Equality()
     yield (
         ("lookup", n, lookup, lookup_by_codes(lookup, n), "bits:4.2,weights:2,scores:4.0,exp:10")
-        for n in (8, 16, 24, 32, 48, 64, 96)
+        for n in (8, 16, 24, 32, 48, 64, 96, 128, 160)
     )
     yield (
         ("equality", n, equality, equality_by_codes(equality, n), "bits:5.2,weights:2,scores:4.0,exp:8")
-        for n in (8, 16, 20, 24, 28, 32, 36, 40, 48)
+        for n in (8, 16, 20, 24, 28, 32, 36, 40, 44, 48)
     )
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=300.0, help="for each model")
     parser.add_argument("-o", "--out", type=Path)
-    parser.add_argument("--trained", type=int, nargs="*", default=[6, 8, 10, 12, 14, 16])
+    parser.add_argument("--trained", type=int, nargs="*", default=[6, 7, 8, 10, 12, 14, 16])
     options = parser.parse_args()
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     print("\n".join(lines), flush=True)

@@ -163,6 +163,22 @@ def test_an_outside_checker_accepts_the_proof_and_rejects_it_for_another_formula
     assert "s VERIFIED" not in checked(tmp_path / "weaker.cnf", last.with_suffix(".drat"))
 
 
+@needs_exact
+@pytest.mark.skipif(shutil.which("veripb") is None, reason="needs the proof checker VeriPB")
+def test_veripb_accepts_the_logs_of_exact_and_rejects_them_for_another_formula(tmp_path: Path) -> None:
+    found = compare(adder(2, 3, False), adder(2, 3, True), 60, exhaust=False, proofs=tmp_path)
+    assert found.verdict == "equal"
+    for k in range(found.proved_outputs):
+        command = ["veripb", str(tmp_path / f"output-{k}.formula"), str(tmp_path / f"output-{k}.proof")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert "Verification succeeded" in done.stdout, done.stdout
+    lines = (tmp_path / "output-3.formula").read_text().splitlines()
+    (tmp_path / "other.formula").write_text("\n".join([*lines[:3], *lines[4:]]) + "\n")  # without a gate's half
+    command = ["veripb", str(tmp_path / "other.formula"), str(tmp_path / "output-3.proof")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "succeeded" not in done.stdout
+
+
 def checked(formula: Path, proof: Path) -> str:
     return subprocess.run(["drat-trim", str(formula), str(proof)], capture_output=True, text=True, timeout=60).stdout
 

@@ -13,6 +13,7 @@ from separatrix.atlas.words import TASKS
 from separatrix.core import jobs
 from separatrix.core.errors import InputError, SeparatrixError
 from separatrix.core.files import write_atomically
+from separatrix.core.task import Task
 from separatrix.tasks import make_task
 
 LENGTHS = {"quick": (4, 8), "full": (4, 8, 16)}
@@ -82,7 +83,7 @@ def run_circuits(
 def run_circuit(job: CircuitJob) -> list[CircuitRow]:
     """The rows of one witness, from its file where that answers the same question."""
     path = Path(job.folder) / f"{job.witness}.json"
-    asked = {"lengths": list(job.lengths), "most_gates": job.most_gates}
+    asked = {"lengths": list(job.lengths), "most_gates": job.most_gates, "task": _task(job).source_sha256()}
     if path.exists():
         kept = json.loads(path.read_text())
         if kept.get("asked") == asked:
@@ -93,12 +94,16 @@ def run_circuit(job: CircuitJob) -> list[CircuitRow]:
     return rows
 
 
+def _task(job: CircuitJob) -> Task:
+    name = can.registry.get(job.witness).task
+    return make_task(name, dict(TASKS[name].parameters) | SMALLER.get(name, {}))
+
+
 def _rows(job: CircuitJob) -> Iterator[CircuitRow]:
     from separatrix.depth.witness import deep
 
-    witness = can.registry.get(job.witness)
+    witness, task = can.registry.get(job.witness), _task(job)
     other = SMALLER.get(witness.task, {})
-    task = make_task(witness.task, dict(TASKS[witness.task].parameters) | other)
     words, least = ", ".join(f"{name} = {value}" for name, value in other.items()), 0
     for n in job.lengths:
         try:

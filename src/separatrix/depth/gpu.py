@@ -31,7 +31,7 @@ def planes(program: Program, inputs: np.ndarray, out_rows: np.ndarray) -> np.nda
     arrays = [device.to_device(array) for array in program.arrays]
     rows, total = program.rows + 2 * program.carries + program.widest, inputs.shape[1]
     words = min(total, max(1, int(_free_bytes() * SHARE) // (8 * rows)))
-    data = device.device_array((rows, words), dtype=np.uint64)
+    data = device.device_array((rows, words), dtype=np.uint64)  # pyright: ignore[reportArgumentType]
     out = np.zeros((len(out_rows), total), dtype=np.uint64)
     for start in range(0, total, words):
         size = min(words, total - start)
@@ -54,7 +54,8 @@ def demand() -> None:
 def _free_bytes() -> int:
     from numba import config, cuda
 
-    return 2**20 if config.ENABLE_CUDASIM else int(cuda.current_context().get_memory_info().free)
+    simulated = getattr(config, "ENABLE_CUDASIM", False)
+    return 2**20 if simulated else int(cuda.current_context().get_memory_info().free)
 
 
 @lru_cache(maxsize=1)
