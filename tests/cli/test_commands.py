@@ -124,6 +124,10 @@ def test_a_damaged_model_is_refuted_with_an_input(separatrix: Any, tmp_path: Pat
         (("check", "nowhere.cert.json"), "nowhere"),
         (("list", "dragons"), "dragons"),
         (("atlas", "--preset", "huge"), "huge"),
+        (("atlas", "--runs", "nowhere"), "holds no run store"),
+        (("learn", "index-lookup", "--across", "20,x"), "--across '20,x'"),
+        (("learn", "index-lookup", "--models", "RNN"), "no model 'RNN'"),
+        (("learn", "recall", "--size", "middle"), "no size 'middle'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(separatrix: Any, words: tuple[str, ...], part: str) -> None:
