@@ -174,9 +174,9 @@ class Blocks:
         shown_by = self.table[hers, his]
         match self.join:
             case "and":
-                return shown_by.all(axis=1)
+                return np.all(shown_by, axis=1)
             case "or":
-                return shown_by.any(axis=1)
+                return np.any(shown_by, axis=1)
             case _:
                 return shown_by.sum(axis=1) % 2 == 1
 

@@ -175,7 +175,7 @@ class Tables:
         for label in (0, 1):
             if not len(hits) if label else always:
                 continue
-            ahead = (self.constant[token, label] - self.constant[token, 1 - label]).low
+            ahead = float((self.constant[token, label] - self.constant[token, 1 - label]).low)
             sums = [
                 Sums.of(head.margins[label], weight, is_hit.reshape(-1), label, positions, self.slots)
                 for head, weight in zip(self.heads, weights, strict=True)

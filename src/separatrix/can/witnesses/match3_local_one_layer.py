@@ -82,7 +82,7 @@ def build(task: Match3Local, n: int) -> Model:
     place[:, s["powers"]] = np.power.outer(i - middle, np.arange(1, 2 * k + 3)).astype(np.float64)
     for row in range(n):
         shifted = p(np.polynomial.Polynomial([-float(centre[row] - middle), 1.0]))
-        place[row, s["query"]] = -eta * shifted.coef[1:]
+        place[row, s["query"]] = -eta * np.array(shifted.coef[1:], dtype=np.float64)
 
     slots = Units(d)
     for slot in range(w):
