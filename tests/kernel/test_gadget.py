@@ -148,6 +148,7 @@ def test_halves_of_256_bits_are_found_and_proved(name: str) -> None:
         assert float.fromhex(good.claim.bound) == 256.0
 
 
+@pytest.mark.slow
 def test_interleaved_brackets() -> None:
     """Depth 2, two types: 64 blocks of neighbours give 64 bits at least; deeper words are not taken for joins."""
     for depth, least in ((2, 64.0), (3, 64.0)):

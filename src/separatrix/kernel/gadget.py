@@ -171,14 +171,14 @@ class Blocks:
 
     def joined(self, hers: np.ndarray, his: np.ndarray) -> np.ndarray:
         """(batch,) what the blocks join to."""
-        shown_by = self.table[hers, his]
+        ones = self.table[hers, his].sum(axis=1)
         match self.join:
             case "and":
-                return np.all(shown_by, axis=1)
+                return ones == hers.shape[1]
             case "or":
-                return np.any(shown_by, axis=1)
+                return ones > 0
             case _:
-                return shown_by.sum(axis=1) % 2 == 1
+                return ones % 2 == 1
 
     def wrong(self, case: Case, hers: np.ndarray, his: np.ndarray) -> bool:
         """Whether some of these choices are not answered by the join."""
