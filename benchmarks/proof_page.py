@@ -32,7 +32,7 @@ FIELDS = (
 
 
 def write(folder: Path, rows: list[Row], page: Path | None) -> list[Path]:
-    """table.md and table.csv of the rows that are there; the table also into a page, between its marks."""
+    """table.md and table.csv of the rows that are there; both also into a page, between its marks, and beside it."""
     made = [(row, told) for row in rows if "proof" in (told := read(folder / row.name))]
     text = "\n".join([*facts(made), "", *table(made)])
     paths = [folder / "table.md", folder / "table.csv"]
@@ -45,7 +45,8 @@ def write(folder: Path, rows: list[Row], page: Path | None) -> list[Path]:
             raise InputError(f"{page}: the table goes between two lines {start} and {end}, which are not there")
         new = f"{old.split(start)[0]}{start}\n\n{text}\n\n{end}{old.split(end)[1]}"
         write_atomically(page, new.encode())
-        paths.append(page)
+        write_atomically(page.with_suffix(".csv"), sheet(made).encode())
+        paths += [page, page.with_suffix(".csv")]
     return paths
 
 
