@@ -16,7 +16,8 @@ from tasks.cover import words
 FAULTS = 100
 ROUNDING = 1e-9
 LEAST, MOST = 10, 1000  # one entry of a long code matters little: then faults are drawn until some break
-FEW = {"match3-packing": 5, "sparse-averaging-chirp": 0, "sparse-averaging-random": 0}  # a least-norm query adapts to its keys
+# most weights matter little; a least-norm query adapts to its keys
+FEW = {"match3-packing": 5, "sparse-averaging-chirp": 0, "sparse-averaging-random": 0}
 SMALL: dict[str, tuple[dict[str, object], int]] = {
     "associative-recall-quadratic": ({"keys": 4, "labels": 2, "joined": True}, 3),
     "associative-recall-two-layer": ({"keys": 4, "labels": 2}, 3),
