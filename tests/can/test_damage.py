@@ -15,7 +15,7 @@ from tasks.cover import words
 
 FAULTS = 100
 ROUNDING = 1e-9
-FEW = {"index-lookup-chirp": 5, "index-lookup-random": 0, "match3-packing": 5}  # most weights matter little, or not at all
+FEW = {"index-lookup-chirp": 5, "index-lookup-random": 0, "match3-packing": 5}  # most weights matter little
 SMALL: dict[str, tuple[dict[str, object], int]] = {
     "associative-recall-quadratic": ({"keys": 4, "labels": 2, "joined": True}, 3),
     "clauses-two-layer": ({"formula": "1 -2, 3 4"}, 5),
