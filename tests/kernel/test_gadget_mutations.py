@@ -27,7 +27,7 @@ from separatrix.kernel import judge_file
 from separatrix.kernel.judge import SAMPLED
 from separatrix.tasks import make_task
 
-KINDS = ("equality-state", "disjointness-exchange", "inner-product-sampled", "dyck-one-way", "birthday")
+KINDS = ("equality-state", "disjointness-exchange", "inner-product-sampled", "equality-one-way", "birthday")
 
 
 @cache
@@ -44,9 +44,9 @@ def original(kind: str) -> Certificate:
             good = gadget_certificate(task, 8, search(task, 8, 4)[0], 4)
             fields = {name: held for name, held in good.evidence.items() if name != "by"} | {"samples": 1000}
             return replace(good, kind="gadget-sampled", evidence=fields, guarantee=CHECKED, trusted=SAMPLED)
-        case "dyck-one-way":
-            task = make_task("dyck")
-            return gadget_certificate(task, 4, search(task, 4, known=True, seconds=1.0)[0], None, "one-way")
+        case "equality-one-way":
+            task = make_task("equality", {"symbols": 3})
+            return gadget_certificate(task, 8, search(task, 8, known=True, seconds=1.0)[0], None, "one-way")
         case _:
             return birthday_certificate(make_task("greater-than"), 40, 20, seconds=0.001)
 
