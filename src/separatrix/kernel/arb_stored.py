@@ -212,9 +212,8 @@ def _moves(
     """What every inner label at `position` does to every state reached so far, and the number of cells."""
     moves: stored_flags.Moves = {}
     count = 0
-    for group in inner.cells(n, position) or ():
-        if group.query != position or group.labels is None:
-            raise RejectedError("the inner factor's cells are not cells of this position")
+    for group in stored_flags.cells_of(inner, n, position):
+        assert group.labels is not None
         for cell, label in enumerate(group.labels.tolist()):
             drive = second.drive(store.outputs(group, cell))
             by = moves.setdefault(label, {state: set() for state in reached})
