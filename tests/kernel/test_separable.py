@@ -386,3 +386,23 @@ def test_the_coarse_exponentials_agree_with_the_fine_ones(monkeypatch: pytest.Mo
 def test_many_more_random_heads() -> None:
     for seed in range(HEADS, 20 * HEADS):
         compare(instance(seed))
+
+
+@pytest.mark.parametrize("engine", ["fast", "arb"])
+def test_a_position_without_cells_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, engine: Literal["fast", "arb"]
+) -> None:
+    """The other positions are right, and say nothing about it."""
+    from separatrix.can import registry
+    from separatrix.kernel.labelled import groups
+
+    task, n = Match2(4), 2
+    model = registry.get("match2-circle").build(task, n)
+    claim = Claim(task.name, task.parameters(), n, "correct", "real")
+    known = Match2.cells
+    monkeypatch.setattr(Match2, "cells", lambda self, n, query: iter(()) if query else known(self, n, query))
+    given = Certificate("separable", claim, PROVED, task.source_sha256(), {}, {}, model.reference())
+    verdict = judge(given, model.arch, model.tensors, engine=engine)
+    assert not verdict.accepted and "no cells at position 1" in verdict.sentence
+    with pytest.raises(RejectedError, match="no cells at position 1"):  # what `heads` and `relu` go through
+        list(groups(task, n))

@@ -16,7 +16,7 @@ from separatrix.core.task import Task
 from separatrix.kernel import judge, judge_file
 from separatrix.models import Model, evaluate
 from separatrix.models.recurrent import Runner
-from separatrix.tasks.disjointness import Disjointness
+from separatrix.tasks.disjointness import AnyFlag, Common, Disjointness
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.match2 import Match2
@@ -204,3 +204,22 @@ def test_state_bits_meet_the_lower_bounds(name: str, task: Task, n: int, bits: i
     assert isinstance(model.arch, Recurrent) and model.arch.state_bits == bits
     assert isinstance(model.arch.layers[0], DiagonalSsm)
     assert certify(model, task, n, method="stored").verdict == "proved"
+
+
+@pytest.mark.parametrize("engine", ["fast", "arb"])
+@pytest.mark.parametrize("given", [None, ()])
+@pytest.mark.parametrize(("step", "where"), [(Common, 0), (Common, 3), (AnyFlag, 5)])
+def test_a_position_of_a_factor_without_cells_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, engine: str, given: tuple[()] | None, step: type[Task], where: int
+) -> None:
+    """No word of labels passes such a position, so that every walk behind it would be right."""
+    name, task, n, factor = next(case for case in CASES if isinstance(case[1], Disjointness))
+    model = registry.get(name).build(task, n)
+    if step is Common:
+        model.tensors["readout.weight"][...] *= -1.0  # pyright: ignore[reportIndexIssue]
+        assert worst_margin(task, model, n) < 0
+    known, last = step.cells, task.domain(n).positions - 1
+    at = min(where, last)
+    monkeypatch.setattr(step, "cells", lambda self, n, query: given if query == at else known(self, n, query))
+    verdict = judge(certificate(task, model, n, factor), model.arch, model.tensors, engine=engine)  # pyright: ignore
+    assert not verdict.accepted and "cells" in verdict.sentence

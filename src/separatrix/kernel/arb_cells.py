@@ -32,6 +32,7 @@ def check_separable(case: Case) -> str:
         others = {id(a): np.asarray(a) for j, a in enumerate(domain.alphabets) if j != query}
         used = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *others.values()]))
         heads: dict[int, Head] = {}
+        count = 0
         for group in groups:
             forced, seats = _open(group, domain, query, used, case.model().readout.outputs)
             left = set(range(len(group)))
@@ -44,8 +45,10 @@ def check_separable(case: Case) -> str:
                     break
             else:
                 raise UnknownError(f"query position {query}: cell {min(left)} is not decided with {BITS[-1]} bits")
-            cells += len(group)
+            cells, count = cells + len(group), count + len(group)
             case.progress(f"{cells:,} cells, arb")
+        if not count:
+            raise RejectedError(f"task {case.task.name} has no cells at position {query}, of which nothing is proved")
     if not cells:
         raise RejectedError("the task has no cells at this length")
     return f"the model answers {case.where} right on every input ({cells} cells, real arithmetic, arb)"

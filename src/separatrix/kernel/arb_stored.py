@@ -51,6 +51,7 @@ def _alone(case: Case, arch: Recurrent) -> str:
         groups = task.cells(n, query)
         if groups is None:
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        count = 0
         for group in groups:
             if group.query != query or group.labels is None:
                 raise RejectedError("a cell of this task is not a cell of this query, or has no label")
@@ -62,8 +63,10 @@ def _alone(case: Case, arch: Recurrent) -> str:
                 margins = ab.dot(seen[None], gain)[0] + (bias[label] - bias[rivals])
                 if not all(decide(m > 0, m.lower() < -(2.0**-40), at) for m in margins):
                     raise RejectedError(at)
-            cells += len(group)
+            cells, count = cells + len(group), count + len(group)
             case.progress(f"{cells:,} cells, arb")
+        if not count:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")
     if not cells:
         raise RejectedError("the task has no cells at this length")
     return f"{cells} cells, {store.sentence}"
@@ -212,9 +215,8 @@ def _moves(
     """What every inner label at `position` does to every state reached so far, and the number of cells."""
     moves: stored_flags.Moves = {}
     count = 0
-    for group in inner.cells(n, position) or ():
-        if group.query != position or group.labels is None:
-            raise RejectedError("the inner factor's cells are not cells of this position")
+    for group in stored_flags.cells_of(inner, n, position):
+        assert group.labels is not None
         for cell, label in enumerate(group.labels.tolist()):
             drive = second.drive(store.outputs(group, cell))
             by = moves.setdefault(label, {state: set() for state in reached})

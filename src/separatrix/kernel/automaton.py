@@ -49,13 +49,16 @@ def check_case(case: Case) -> str:
         groups = task.cells(n, query)
         if groups is None:
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        count = 0
         for group in groups:
             if group.query != query:
                 raise RejectedError(f"the task gave cells of another query for query {query}")
             for cell in range(len(group)):
                 walk.check(group, cell)
-            cells += len(group)
+            cells, count = cells + len(group), count + len(group)
             case.progress(f"{cells:,} cells")
+        if not count:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")
     if not cells:
         raise RejectedError("the task has no cells at this length")
     states = f"at most {walk.most} pairs of states at a position"

@@ -33,8 +33,12 @@ def groups(task: Task, n: int) -> Iterator[CellGroup]:
         given = task.cells(n, query)
         if given is None:
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        count = 0
         for group in given:
+            count += len(group)
             if group.query != query:
                 raise RejectedError(f"the task gave cells of another query for query {query}")
             if len(group):
                 yield group
+        if not count:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")

@@ -72,7 +72,7 @@ def check(
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
         others = domain.alphabets[:query] + domain.alphabets[query + 1 :]
         tables = Tables.of(layer, np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *_distinct(others)])))
-        zones = zones_of(domain.alphabets, query, tables.used)
+        zones, before = zones_of(domain.alphabets, query, tables.used), cells
         while block := list(islice(groups, BLOCK)):
             starts = (cells + np.cumsum([0, *map(len, block)])).tolist()
             cells = starts[-1]
@@ -89,6 +89,8 @@ def check(
                 block, given = [g for g, _ in pairs if g is not None], [p for g, p in pairs if g is not None]
             if block:
                 _check_block(block, given, zones, domain.positions >= COARSE, layer, tables, rounding)
+        if cells == before:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")
     if not cells:
         raise RejectedError("the task has no cells at this length")
     if prices is not None:

@@ -59,6 +59,7 @@ def _check(case: Case, arch: Recurrent) -> str:
         groups = task.cells(n, query)
         if groups is None:
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        count = 0
         for group in groups:
             if group.query != query or group.labels is None:
                 raise RejectedError("a cell of this task is not a cell of this query, or has no label")
@@ -71,8 +72,10 @@ def _check(case: Case, arch: Recurrent) -> str:
                 constant = np.broadcast_to(constant, (len(parts), 1, len(rivals)))
                 if not (sum_low(np.concatenate([parts, constant], axis=1), axis=1) > 0).all():
                     raise RejectedError(f"position {query}, token {group.token}: a cell is not proved right")
-            cells += len(group)
+            cells, count = cells + len(group), count + len(group)
             case.progress(f"{cells:,} cells")
+        if not count:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")
     if not cells:
         raise RejectedError("the task has no cells at this length")
     return f"the model answers {case.where} right on every input ({cells} cells, {store.sentence()})"

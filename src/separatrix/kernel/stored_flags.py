@@ -7,7 +7,7 @@ several ways to go) that reads the inner labels. The kernel walks it through eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,7 +65,33 @@ def steps_of(task: Task, n: int, arch: Recurrent, name: str) -> tuple[Task, Task
         raise RejectedError("the factors do not fit: inner answers everywhere, outer where the task is scored")
     if len(arch.layers) != 2:
         raise UnknownError("with a factor, the stored check is for two layers")
+    domain, own, read, labels = task.domain(n), inner.domain(n), outer.domain(n), inner.outputs()
+    pairs = {(id(a), id(b)): (a, b) for a, b in zip(own.alphabets, domain.alphabets, strict=False)}.values()
+    same = all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
+    if not same or {own.positions, read.positions} != {domain.positions}:
+        raise RejectedError("the factors do not have the task's positions and tokens")
+    if own.constraint.kind != "product" or read.constraint.kind != "product":
+        raise UnknownError("the stored check is for factors whose domains are products")
+    if not isinstance(labels, Labels) or read.vocabulary != labels.k:
+        raise RejectedError("the factors do not fit: outer reads the labels of inner")
     return inner, outer
+
+
+def cells_of(factor: Task, n: int, query: int) -> Iterator[CellGroup]:
+    """The factor's cells at a position; UnknownError where it knows none, RejectedError where there is no cell at all.
+
+    What has no cells is proved by no walk: neither may pass for a position that no input reaches.
+    """
+    groups, count = factor.cells(n, query), 0
+    if groups is None:
+        raise UnknownError(f"task {factor.name} has no cells at position {query}")
+    for group in groups:
+        if group.query != query or group.labels is None:
+            raise RejectedError(f"task {factor.name} gave cells of another position for position {query}")
+        count += len(group)
+        yield group
+    if not count:
+        raise RejectedError(f"task {factor.name} has no cells at position {query}, of which nothing is proved")
 
 
 class Looks(Protocol):
@@ -83,8 +109,11 @@ class Looks(Protocol):
 def walk(case: Case, second: Looks, moves: list[Moves], outer: Task) -> int:
     """How many cells of the outer task were walked, all of them right; RejectedError where one is not, or none is."""
     positions, sums = len(moves), 0
+    for step, alphabet in zip(moves, outer.domain(case.n).alphabets, strict=True):
+        if not np.isin(list(step), np.asarray(alphabet)).all():
+            raise RejectedError(f"task {outer.name} does not read every label of the task before")
     for query in outer.queries(case.n):
-        for group in outer.cells(case.n, query) or ():
+        for group in cells_of(outer, case.n, query):
             for cell in range(len(group)):
                 sums += 1
                 if sums * positions > MOST_STEPS:
@@ -174,9 +203,8 @@ def _moves(store: Store, second: Second, inner: Task, n: int, position: int, rea
     """What every inner label at `position` does to every state reached so far, and the number of cells."""
     moves: Moves = {}
     count = 0
-    for group in inner.cells(n, position) or ():
-        if group.query != position or group.labels is None:
-            raise RejectedError("the inner factor's cells are not cells of this position")
+    for group in cells_of(inner, n, position):
+        assert group.labels is not None
         low, high = second.drive(*store.outputs(group))
         for label in np.unique(group.labels).tolist():
             rows = group.labels == label

@@ -57,13 +57,17 @@ def rows_of(task: Task, n: int, stream: Stream, queries: Iterable[int], blank: b
         groups = task.cells(n, query)
         if groups is None:
             raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+        count = 0
         for group in groups:
+            count += len(group)
             if group.query != query or not isinstance(group.token, int) or group.labels is None:
                 raise RejectedError(f"task {task.name}: a cell is of another query, or has no token or label")
             tie, forced = group.constraint, group.positions.shape[1]
             before = tie.kind == "regular" and not forced and tie.positions == tuple(range(query))
             key = (forced, tie.transitions if before else ())
             kinds.setdefault(key, []).append((group, grounds.number(group.background or domain.alphabets)))
+        if not count:
+            raise RejectedError(f"task {task.name} has no cells at position {query}, of which nothing is proved")
     found = [_rows(task, groups, table, stream, outputs.k) for (_, table), groups in kinds.items()]
     if blank:
         own, none = np.array([len(stream.place) - 1]), np.zeros((1, 0), dtype=np.int64)
