@@ -22,6 +22,7 @@ from separatrix.tasks import make_task
 
 SETTINGS = {
     "associative-recall-quadratic": {"joined": "true"},
+    "match3-packing": {"modulus": "3"},
     "nearest-neighbour-recency": {"joined": "true"},
     "sparse-averaging-chirp": {"q": "2"},
 }

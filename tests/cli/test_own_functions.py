@@ -209,7 +209,7 @@ def test_nothing_found_says_nothing(bound: Any) -> None:
     (("bound", "--load", "mine.py:lookup", "--n", "4", "--arch", "rnn"), "--alphabet K"),
     (("bound", "--load", "none.py:f", "--alphabet", "2", "--n", "4", "--arch", "rnn"), "No such file"),
     (("bound", "--load", "mine.py", "--n", "4", "--arch", "rnn"), "FILE:NAME"),
-    (of("lookup", 2, 5, "rnn", "--circuit"), "names"), (of("greater", 2, 6, "rnn", "--circuit"), "as a circuit"),
+    (of("lookup", 2, 5, "rnn", "--circuit"), "as a circuit"), (of("greater", 2, 6, "rnn", "--circuit"), "as a circuit"),
     (of("wide", 2, 5, "rnn", "--circuit"), "one bit a word"), (of("repeats", 5, 4, "rnn", "--circuit"), "as a circuit"),
     (of("lookup", 2, 5, "rnn", "--time", "0"), "--time 0"),
     (("bound", "equality", "--load", "mine.py:lookup", "--n", "4", "--arch", "rnn"), "either the task"),

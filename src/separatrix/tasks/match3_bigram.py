@@ -26,7 +26,7 @@ class Match3Bigram(Task):
     then it is Match2 against the sums.
 
     >>> Match3Bigram(modulus=7).answer(np.array([[1, 2, 4, 5]]))
-    array([[1, 0, 1, 0]])
+    array([[1, 0, 1, 1]])
     """
 
     modulus: int = 17

@@ -23,7 +23,7 @@ class Match3Local(Task):
     i, j and k may be equal. The cells list the words of the window around i.
 
     >>> Match3Local(modulus=7, window=1).answer(np.array([[1, 1, 5, 3, 3]]))
-    array([[0, 1, 0, 0, 0]])
+    array([[0, 1, 1, 0, 0]])
     """
 
     modulus: int = 17
