@@ -215,6 +215,7 @@ def test_partial_results_of_relu_models_are_read_again(tmp_path: Path, monkeypat
     assert verdicts(survey(model, TASK, N, partial=tmp_path, resume=True)) == verdicts(whole)
 
 
+@pytest.mark.slow
 def test_a_limit_holds_for_many_cells() -> None:
     """Nothing of 800 cells of 64 symbols is known after no time at all, and that is said soon."""
     task, n = IndexLookup(64), 50
