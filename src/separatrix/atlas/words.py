@@ -74,6 +74,12 @@ TASKS = {
         "log_{2} *N* dimensions",
         task="nearest-neighbour",
     ),
+    "function-composition": TaskWords(
+        "Function composition",
+        RETRIEVAL,
+        "tables *g*, *h* of *N* entries, *x* ↦ *h*(*g*(*x*)); 4 labels",
+        {"labels": 4},
+    ),
     "match2": TaskWords(
         "Match2",
         PAIRS,
@@ -89,12 +95,6 @@ TASKS = {
         {"modulus": 257},
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
-    ),
-    "function-composition": TaskWords(
-        "Function composition",
-        RETRIEVAL,
-        "tables *g*, *h* of *N* entries, *x* ↦ *h*(*g*(*x*)); 4 labels",
-        {"labels": 4},
     ),
     "relation-composition": TaskWords(
         "Relation composition", PAIRS, "some *k* with *A*(*i*, *k*) and *B*(*k*, *j*), *N* things", {}
