@@ -16,6 +16,7 @@ from separatrix.core.domain import Labels, Sequence
 from separatrix.core.errors import UnknownError
 from separatrix.core.gates import Gates
 from separatrix.core.guarantee import CHECKED, PROVED
+from separatrix.core.reading import Reading
 from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.kernel.gadget import Blocks
@@ -221,3 +222,18 @@ def test_birthdays() -> None:
     cut4 = {"copy": np.arange(4), "base": np.zeros(4, dtype=np.int64)}
     verdict = judge(replace(lies, arrays=lies.arrays | cut4))
     assert not verdict.accepted and "only" in verdict.sentence  # 16 rows are too few for that many prefixes
+
+
+def test_an_automaton_that_leaves_positions_out_proves_no_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that are never read would be counted, and joined to nothing."""
+    task = make_task("equality")
+    good = gadget_certificate(task, 8, search(task, 8, 4)[0], 4)
+    reading = type(task).reading
+
+    def short(self: Any, n: int, query: int) -> Reading | None:
+        return reading(self, n - 2, query)
+
+    assert good.evidence["by"] == "reading" and judge(good).accepted
+    monkeypatch.setattr(type(task), "reading", short)
+    verdict = judge(good)
+    assert not verdict.accepted and "every position" in verdict.sentence

@@ -222,8 +222,9 @@ class Blocks:
                 return "all their words"
             case "reading":
                 reading = case.task.reading(case.n, self.query)
-                if reading is None:
-                    raise UnknownError(f"task {case.task.name} has no read-once automaton here")
+                n, vocabulary = len(self.base), case.task.domain(case.n).vocabulary
+                if reading is None or len(reading.order) != n or reading.transitions.shape[1] < vocabulary:
+                    raise UnknownError(f"task {case.task.name} has no automaton here that reads every position")
                 gadget_joins.by_reading(self, reading)
                 return "its automaton, block by block"
             case "circuit":
