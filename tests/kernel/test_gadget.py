@@ -105,7 +105,7 @@ def rank_by_enumeration(task: Task, n: int) -> int:
 def test_every_join_of_every_table(join: str, by: str | int) -> None:
     """n = 6: accepted exactly for the task's own table and join (or one that means the same), never above the rank."""
     for bits in itertools.product((0, 1), repeat=4):
-        table = [list(bits[:2]), list(bits[2:])]
+        table: list[list[int]] = [list(bits[:2]), list(bits[2:])]
         task = Joined(join, "".join(map(str, bits)))
         try:
             good = made(task, 6, join, table, by=by)
@@ -228,7 +228,7 @@ def test_an_automaton_that_leaves_positions_out_proves_no_join(monkeypatch: pyte
     """Blocks that are never read would be counted, and joined to nothing."""
     task = make_task("equality")
     good = gadget_certificate(task, 8, search(task, 8, 4)[0], 4)
-    reading = type(task).reading
+    reading: Any = type(task).reading
 
     def short(self: Any, n: int, query: int) -> Reading | None:
         return reading(self, n - 2, query)
