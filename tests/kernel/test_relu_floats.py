@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from separatrix.core.errors import SeparatrixError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
-from separatrix.kernel import arb, judge
+from separatrix.kernel import arb, judge, judge_file
 from separatrix.kernel.arb_nets import precision
 from separatrix.kernel.arb_relu import View
 from separatrix.kernel.arb_relu_net import Net as ArbNet
@@ -156,6 +157,32 @@ def test_an_error_that_is_not_counted_shows(where: str, monkeypatch: pytest.Monk
     assert violations(given, "float:8", np.random.default_rng(6), seen, 12) > 0
 
 
+# ------------------------------------------------------------------------------------------------ accidents
+
+
+@pytest.mark.parametrize("name", ["right.cert.json", "right.cert.safetensors", "model.safetensors", "config.json"])
+def test_a_changed_byte_is_noticed(tmp_path: Path, name: str) -> None:
+    """Hashes untouched."""
+    given, rng = plain(0), np.random.default_rng(9)
+    arrays = arrays_of(given, "fp32")
+    assert arrays is not None
+    given[0].save(tmp_path)
+    path = certificate(given, "fp32", arrays).write(tmp_path, "right")
+    assert judge_file(path).accepted
+    data = (tmp_path / name).read_bytes()
+    for at in rng.choice(len(data), min(len(data), 150), replace=False).tolist():
+        flipped = bytearray(data)
+        flipped[at] ^= int(rng.choice([1, 2, 32, 128, 255]))
+        (tmp_path / name).write_bytes(bytes(flipped))
+        verdict = judge_file(path)
+        assert not verdict.accepted and verdict.exit_code in (1, 2) and "\n" not in verdict.sentence, at
+    (tmp_path / name).write_bytes(data)
+    text = path.read_text()
+    assert text.count('"fp32"') == 1
+    path.write_text(text.replace('"fp32"', '"bf16"'))
+    assert not judge_file(path).accepted
+
+
 # ------------------------------------------------------------------------------------------------ attacks
 
 
@@ -165,12 +192,15 @@ def arrays_of(given: Made, text: str) -> Arrays | None:
     return outcome.certificate.arrays if outcome.verdict == "proved" and outcome.certificate else None
 
 
-def accepted(given: Made, text: str, arrays: Arrays, engine: arb.Engine = "fast") -> bool:
-    """With every hash recomputed."""
+def certificate(given: Made, text: str, arrays: Arrays) -> Certificate:
     model, task, n = given
     claim = Claim(task.name, task.parameters(), n, "correct", text)
-    made = Certificate("relu", claim, PROVED, task.source_sha256(), {}, arrays, model.reference())
-    return judge(made, model.arch, model.tensors, engine=engine).accepted
+    return Certificate("relu", claim, PROVED, task.source_sha256(), {}, arrays, model.reference())
+
+
+def accepted(given: Made, text: str, arrays: Arrays, engine: arb.Engine = "fast") -> bool:
+    """With every hash recomputed."""
+    return judge(certificate(given, text, arrays), given[0].arch, given[0].tensors, engine=engine).accepted
 
 
 def shifted(given: Made, margin: float) -> Made:
@@ -292,5 +322,5 @@ def test_a_trained_model_certifies_in_floats_and_has_a_least_precision() -> None
     assert judge(outcome.certificate, model.arch, model.tensors, engine="arb").accepted
     bits, least = least_precision(model, task, n)
     assert bits is not None and 8 <= bits < 24 and least.verdict == "proved"
-    wrong = Model(model.arch, random_tensors(model.arch, np.random.default_rng(0)))
+    wrong = Model(model.arch, random_tensors(model.transformer, np.random.default_rng(0)))
     assert certify(wrong, task, n, Semantics.parse("fp32"), method="relu").verdict == "refuted"
