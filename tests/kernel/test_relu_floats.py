@@ -228,7 +228,7 @@ def errs(given: Made, text: str, rng: np.random.Generator, count: int = 6) -> bo
     return False
 
 
-def test_nothing_that_an_evaluation_refutes_is_accepted_and_clear_claims_are() -> None:
+def test_nothing_that_an_evaluation_refutes_is_accepted() -> None:
     """Margins of about the size of rounding, in 6 bits and more, under the arrays of the real claim and its own."""
     seen, rng = Counter[str](), np.random.default_rng(7)
     for seed in range(0, 24, 2):
@@ -247,16 +247,23 @@ def test_nothing_that_an_evaluation_refutes_is_accepted_and_clear_claims_are() -
                 seen["false"] += 1
                 if real is not None and not seed % 10:
                     assert not accepted(given, text, real, "arb")
-        if seen["false"] >= 104 and seen["accepted"] >= 20 and seen["clear"] >= 40:
+        if seen["false"] >= 104 and seen["accepted"] >= 20:
             break
-        for margin in (0.01, 0.02, 0.03, 0.1, 0.3, 0.5):
-            given = shifted(base, margin)
-            if worst(*given)[0] > margin / 2:
-                assert not errs(given, "fp32", rng, 2)
-                seen["clear"] += 1
-                seen["proved"] += arrays_of(given, "fp32") is not None
     assert seen["false"] >= 100 and seen["accepted"] >= 20, seen
-    assert seen["clear"] >= 40 and seen["proved"] >= 0.9 * seen["clear"], seen
+
+
+def test_clear_claims_are_accepted() -> None:
+    """Real margins from 0.01 on, in fp32; no evaluation shows one of them false."""
+    seen, rng = Counter[str](), np.random.default_rng(8)
+    for seed in range(0, 26, 2):
+        for margin in np.geomspace(0.01, 0.5, 9):
+            given = shifted(plain(seed), float(margin))
+            if worst(*given)[0] > margin / 2:
+                assert not errs(given, "fp32", rng, 1)
+                arrays = arrays_of(given, "fp32")
+                seen["true"] += 1
+                seen["accepted"] += arrays is not None and accepted(given, "fp32", arrays)
+    assert seen["true"] >= 100 and seen["accepted"] >= 0.9 * seen["true"], seen
 
 
 @pytest.mark.parametrize("text", ["float:10", "fp32", "fp16,tree"])

@@ -25,12 +25,19 @@ from separatrix.kernel.case import Case
 
 
 def losses(
-    case: Case, spec: FloatSpec, group: CellGroup, words: Words, score: Arbs, more: int = 0
+    case: Case,
+    spec: FloatSpec,
+    group: CellGroup,
+    words: Words,
+    score: Arbs,
+    more: int = 0,
+    values: tuple[Arbs, Arbs] | None = None,
 ) -> tuple[Arbs, Arbs]:
     """taken (H, J, S, k) from what a slot and column add to a logit, once (k,) from the rest of it, underflow included.
 
     score (H, J, S); label and rival lose both, so that a margin loses the sum. more: roundings on every path besides
-    those of the model itself.
+    those of the model itself. values: off (H, J, S, k) and centre (H, k), where what a slot and column add to a logit,
+    or to differences of logits, is known: off + centre; then only this is lost by errors of weights.
     """
     arch, t = case.model(), case.tensors
     layer = arch.layers[0]
@@ -44,6 +51,7 @@ def losses(
     own = token[group.token] + place[group.query]
     cells = np.array([words.only(cell) for cell in range(len(group))])
     taken, once, underflow, longest = [], [], ab.zero(), ab.zero()
+    unlike: Any = ab.zeros(len(sizes["readout.bias"]))
     for h in range(layer.heads):
         r = Rounding.of(case, spec, h, len(words.allowed), token, place, blank, more)
         wq, wk, wv, wo = (sizes[f"layers.0.{name}"][h] for name in ("query", "key", "value", "output"))
@@ -53,15 +61,20 @@ def losses(
         worst, top = ab.greatest(error[some]), ab.greatest(score[h][some])
         distance = ab.relu(top - score[h])
         lam = error + r.unit * (distance + 2 * worst) + r.exp_error
-        theta = lam + _normaliser(score[h] - top, lam, cells) + r.sum_error + r.path
+        weight = lam + _normaliser(score[h] - top, lam, cells) + r.sum_error
         products = ab.dot(wv, ab.dot(wo, sizes["readout.weight"]))
         paths = ab.dot(places, products)[:, None] + ab.dot(signs, products)
-        taken.append((ab.exp(theta) - 1)[:, :, None] * paths)
+        grown = ab.exp(weight)[:, :, None]
+        if values is None:
+            taken.append((grown * r.path.exp() - 1) * paths)
+        else:
+            taken.append((grown - 1) * ab.size(values[0][h]) + grown * (r.path.exp() - 1) * paths)
+            unlike = unlike + ab.size(values[1][h]) * (r.sum_error.exp() - 1)
         underflow, longest = underflow + r.underflow, r.path.max(longest)
     constant = sizes["readout.bias"]
     if layer.residual:
         constant = constant + ab.dot(own, sizes["readout.weight"])
-    once = constant * (longest.exp() - 1) + underflow / 2
+    once = constant * (longest.exp() - 1) + underflow / 2 + unlike
     return np.array(taken, dtype=object), once
 
 

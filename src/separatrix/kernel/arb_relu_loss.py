@@ -37,8 +37,8 @@ class Loss:
     underflow: Any
 
     @classmethod
-    def of(cls, case: Case, group: CellGroup, words: Words, score: Arbs, e: Arbs) -> Loss:
-        """Of a group; score and its exponentials (H, J, S), these with any shift a head."""
+    def of(cls, case: Case, group: CellGroup, words: Words, score: Arbs, e: Arbs, values: Arbs) -> Loss:
+        """Of a group; score and its exponentials (H, J, S), these with any shift a head; features (H, J, S, M)."""
         spec, t = case.semantics.spec, case.tensors
         assert spec is not None
         ff = two_layers(case.model())[1]
@@ -51,15 +51,20 @@ class Loss:
         if spec.least > 0 and not path <= 0.5:
             raise RejectedError("too many roundings for this floating-point format")
 
-        def err(weight: np.ndarray, bias: np.ndarray, more: int) -> tuple[Arbs, Arbs]:
+        def err(weight: np.ndarray, bias: np.ndarray, more: int, known: Arbs) -> tuple[Arbs, Arbs]:
             arch, tensors = reading(case.model(), t, weight, bias)
-            taken, once = losses(replace(case, arch=arch, tensors=tensors), spec, group, words, score, more)
+            centre = ab.arbs(_centres(known, words.anywhere()))[:, None, None]
+            pair = known - centre, centre[:, 0, 0]
+            taken, once = losses(replace(case, arch=arch, tensors=tensors), spec, group, words, score, more, pair)
             return once, _greatest(taken, words.anywhere(), e)
 
-        units = np.add(*err(w1, b1, 0))
+        hidden = len(b1)
+        units = np.add(*err(w1, b1, 0, values[..., :hidden]))
         stream = ab.zeros(len(bias))
         if ff.residual:
-            stream = np.add(*err(wr, np.zeros(len(bias)), added))
+            own = values[..., hidden : hidden + len(bias)]
+            own = own - (ab.total(own) / len(bias))[..., None]  # only differences of logits matter
+            stream = np.add(*err(wr, np.zeros(len(bias)), added, own))
 
         x = _stream(case)
         p = ab.dot(x, a1) + c1 + ab.greatest(units)  # errors of underflow are among those of the units
@@ -98,13 +103,19 @@ def _greatest(taken: Arbs, allowed: np.ndarray, e: Arbs) -> Arbs:
         least = ab.total(np.array([ab.least(row[mask]) for row, mask in zip(own, allowed, strict=True)]))
         for k in range(len(total)):
             best = trial = ab.greatest(values[..., k][allowed])
-            for _ in range(LEVELS if least > 0 else 0):
+            for _ in range(LEVELS if bool(least > 0) else 0):
                 trial = trial / 2
                 terms = own * (values[..., k] - trial)
-                above = sum((ab.greatest(row[mask]) for row, mask in zip(terms, allowed, strict=True)), ab.zero())
+                above: Any = sum((ab.greatest(row[mask]) for row, mask in zip(terms, allowed, strict=True)), ab.zero())
                 best = best.min(trial + above.max(ab.zero()) / least)
             total[k] = total[k] + best
     return total
+
+
+def _centres(values: Arbs, allowed: np.ndarray) -> np.ndarray:
+    """(H, k) about half-way between the least and the greatest of values (H, J, S, k); any numbers are sound."""
+    mid = ab.mid(values)[:, allowed]
+    return (mid.min(axis=1) + mid.max(axis=1)) / 2
 
 
 def _stream(case: Case) -> Arbs:

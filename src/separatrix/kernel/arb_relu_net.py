@@ -170,12 +170,13 @@ class Scene:
         shift = np.where(allowed, centre, np.inf).min(axis=2).max(axis=1)
         shift = np.maximum(shift, np.where(allowed, centre, -np.inf).max(axis=(1, 2)) - FAR)
         e = ab.exp(score - ab.arbs(shift)[:, None, None])
+        values = np.array([ab.dot(seen, mix) for mix in net.mix], dtype=object)
         return cls(
             net=net,
             words=words,
             labels=labels,
             e=e,
-            values=np.array([ab.dot(seen, mix) for mix in net.mix], dtype=object),
+            values=values,
             own=ab.dot(x, net.direct) if net.direct is not None else ab.zeros(net.mix.shape[2]),
-            loss=None if case.semantics.spec is None else Loss.of(case, group, words, score, e),
+            loss=None if case.semantics.spec is None else Loss.of(case, group, words, score, e, values),
         )

@@ -7,7 +7,10 @@ From there on everything is linear: with K roundings on the longest path from a 
 b at most sum_k |beta_ka - beta_kb| l_k + (e^{K L} - 1) sum_k (s_ka + s_kb) t_k, s = |W_2| |W_R|, beta = W_2 W_R. What
 the stream after attention adds by itself is an attention layer with read-out W_R, and so again `head_loss`, with the
 roundings of the sums that it is added to on the way. Bias and stream may be added anywhere among the products of W_2.
-A head's loss is a ratio sum_j e_j t_j / sum_j e_j; for every T it is at most T + max(0, sum_j e_j (t_j - T)) / D_low.
+A weight w_j errs by at most w_j m_j, and a head's add up to 1 but for r; so of a feature f_j, for any c, weights cost
+at most sum_j w_j m_j |f_j - c| + r |c|, and the paths behind it at most sum_j w_j (1 + m_j) (e^{K L} - 1) a_j, a_j the
+absolute path products. Errors of weights are the same for all logits: f_j is theirs less their mean. Such a ratio
+sum_j e_j t_j / sum_j e_j is at most T + max(0, sum_j e_j (t_j - T)) / D_low for every T.
 All numbers here are upper bounds, inflated as in `rounding`.
 """
 
@@ -133,18 +136,30 @@ class Loss:
     stream: np.ndarray
 
     @classmethod
-    def of(cls, budget: Budget, group: CellGroup, words: Words, score: Ball, e: tuple[np.ndarray, np.ndarray]) -> Loss:
-        """score (H, J, S), and floats below and above e^(score - shift); bounds hold on every cell of the group."""
+    def of(
+        cls,
+        budget: Budget,
+        group: CellGroup,
+        words: Words,
+        score: Ball,
+        e: tuple[np.ndarray, np.ndarray],
+        values: tuple[Ball, ...],
+    ) -> Loss:
+        """score (H, J, S), floats below and above e^(score - shift), and features as in `Scene`, for every cell."""
         allowed = words.only_any()
         order = np.argsort(~allowed, axis=1, kind="stable")[:, : allowed.sum(axis=1).max()]
         at = np.where(np.take_along_axis(allowed, order, 1), order, order[:, :1])[None]
 
-        def whole(some: head_loss.Budget) -> np.ndarray:
+        def whole(some: head_loss.Budget, first: int, answers: bool) -> np.ndarray:
             loss = head_loss.Loss.of(some, group, words.ids[:-2], score, at)
-            return (_greatest(loss, allowed, e) + loss.constant * loss.path + loss.underflow) * SAFE
+            return (
+                _greatest(loss, allowed, e, values, first, answers) + loss.constant * loss.path + loss.underflow
+            ) * SAFE
 
-        stream = np.zeros(len(budget.constant)) if budget.stream is None else whole(budget.stream)
-        return cls(budget, whole(budget.units), stream)
+        stream, hidden = np.zeros(len(budget.constant)), len(budget.sizes)
+        if budget.stream is not None:
+            stream = whole(budget.stream, hidden, True)
+        return cls(budget, whole(budget.units, 0, False), stream)
 
     def taken(self, labels: np.ndarray, high: np.ndarray) -> np.ndarray:
         """(C, k) what the margins of labels (C,) against every rival may lose; high (C, F) above the p_k of a cell."""
@@ -158,16 +173,36 @@ class Loss:
         return (lost + once + own + b.underflow) * SAFE
 
 
-def _greatest(loss: head_loss.Loss, allowed: np.ndarray, e: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(k,) above sum_h sum_j e_hj t_hj / D_h on every input whose slots hold what is allowed (J, S)."""
+def _greatest(
+    loss: head_loss.Loss,
+    allowed: np.ndarray,
+    e: tuple[np.ndarray, np.ndarray],
+    values: tuple[Ball, ...],
+    first: int,
+    answers: bool,
+) -> np.ndarray:
+    """(k,) what the heads' errors cost the k features from `first` on, where the slots hold what is allowed (J, S).
+
+    answers: only differences of these features matter.
+    """
     heads, slots, width = e[0].shape
     total = np.zeros(loss.symbol.shape[2])
     step = max(1, CHUNK // (slots * width))
+    common = [np.zeros(0)] * heads
+    if answers:  # any numbers will do
+        common = [_features(values, h, slice(first, first + len(total))).mid.mean(axis=0) for h in range(heads)]
     for h in range(heads):
         low, high = e[0][h], e[1][h]
         least = float(sum_low(np.where(allowed, low, np.inf).min(axis=1)))
         for part in (slice(i, i + step) for i in range(0, len(total), step)):
-            t = (loss.symbol[h].T[part, None, :] + loss.slot[h].T[part, :, None]) * loss.grown[h] * SAFE
+            f = _features(values, h, slice(first + part.start, min(first + part.stop, first + len(total))))
+            mid = f.mid - (common[h] if answers else 0.0)
+            inside = np.where(allowed, mid, np.inf).min(axis=(1, 2)), np.where(allowed, mid, -np.inf).max(axis=(1, 2))
+            centre = (inside[0] + inside[1]) / 2
+            size = np.abs(mid - centre[:, None, None]) + f.rad + np.abs(f.mid) * 2.0**-50
+            paths = (loss.symbol[h].T[part, None, :] + loss.slot[h].T[part, :, None]) * loss.paths[h]
+            t = (loss.moved[h] * size + (1.0 + loss.moved[h]) * paths) * SAFE
+            total[part] += loss.sums[h] * np.abs(centre) * SAFE
             best = np.where(allowed, t, -np.inf).max(axis=(1, 2))
             trial = best
             for _ in range(LEVELS if least > 0 else 0):
@@ -178,3 +213,12 @@ def _greatest(loss: head_loss.Loss, allowed: np.ndarray, e: tuple[np.ndarray, np
                 best = np.minimum(best, (trial + np.maximum(sum_high(term, axis=1), 0.0) / least) * SAFE)
             total[part] += best
     return total * SAFE
+
+
+def _features(values: tuple[Ball, ...], h: int, which: slice) -> Ball:
+    """(k, J, S) the features of a head at weight 1."""
+    parts = [Ball(np.moveaxis(v.mid[h, ..., which], 2, 0), np.moveaxis(v.rad[h, ..., which], 2, 0)) for v in values]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

@@ -67,16 +67,16 @@ class Scene:
         shift = np.where(allowed, score.mid, np.inf).min(axis=2).max(axis=1)  # makes every D_h at least about 1
         shift = np.maximum(shift, np.where(allowed, score.mid, -np.inf).max(axis=(1, 2)) - FAR)
         e = exp(score - Ball.exact(np.broadcast_to(shift[:, None, None], score.mid.shape)))
-        low = np.maximum(e.low, 0.0)
+        low, values = np.maximum(e.low, 0.0), tuple(part[None] @ net.mix[:, None] for part in parts)
         return cls(
             net=net,
             low=low,
             high=e.high,
-            values=tuple(part[None] @ net.mix[:, None] for part in parts),
+            values=values,
             own=(x @ net.direct)[0] if net.direct is not None else Ball.exact(np.zeros(net.mix.mid.shape[2])),
             words=words,
             labels=group.labels,
-            loss=None if net.budget is None else Loss.of(net.budget, group, words, score, (low, e.high)),
+            loss=None if net.budget is None else Loss.of(net.budget, group, words, score, (low, e.high), values),
         )
 
     def functional(self, weights: np.ndarray) -> Ball:
