@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from separatrix.core.arch import Attention, Table
+from separatrix.core.arch import Attention, FeedForward, Table
 from separatrix.core.semantics import FloatSpec
 from separatrix.models.model import Model
 
@@ -84,9 +84,11 @@ class Machine:
 def simulate(
     model: Model, tokens: np.ndarray, query: int, machine: Machine, join: Literal["stacked", "heads"] = "stacked"
 ) -> np.ndarray:
-    """(batch, outputs): logits of a one-layer model with every number at rest and every operation rounded.
+    """(batch, outputs): logits of a one-layer model, perhaps with a ReLU layer after it, with every number at rest and
+    every operation rounded.
 
-    The outputs of several heads are added in one product with all of W_O, or head by head.
+    The outputs of several heads are added in one product with all of W_O, or head by head. Bias and stream are added
+    among the products of the ReLU layer, or after them.
     """
     t, arch, fl = model.tensors, model.arch, machine.fl
     layer = arch.layers[0]
@@ -115,6 +117,18 @@ def simulate(
         out = machine.add(np.stack([machine.matmul(o, w) for o, w in zip(heads, rest["layers.0.output"], strict=True)]))
     if layer.residual:
         out = machine._plus(out, x[:, query])
+    for ff in arch.layers[1:]:
+        assert isinstance(ff, FeedForward) and (ff.norm, ff.activation) == ("none", "relu")
+        w1, b1, w2, b2 = (rest[f"layers.1.{name}"] for name in ("in", "in_bias", "out", "out_bias"))
+        p = machine.matmul(out, w1)
+        terms = np.moveaxis(fl(np.maximum(machine._plus(p, np.broadcast_to(b1, p.shape)), 0.0)[..., None] * w2), -2, 0)
+        more = [np.broadcast_to(b2, out.shape), *([out] if ff.residual else [])]
+        if join == "stacked":
+            out = machine.add(np.concatenate([terms, np.stack(more)]))
+        else:
+            out = machine.add(terms)
+            for term in more:
+                out = machine._plus(out, term)
     logits = machine.matmul(out, rest["readout.weight"])
     return machine._plus(logits, np.broadcast_to(rest["readout.bias"], logits.shape))
 

@@ -249,6 +249,7 @@ CASES: dict[str, Callable[[], Made]] = {
     "heads regular": lambda: tied_case(Neighbours, "heads"),
     "heads regular fp32": lambda: tied_case(Neighbours, "heads", "fp32"),
     "relu": lambda: prove("relu", *_of(one_cell(123, 2, "none"))),
+    "relu fp32": lambda: prove("relu", *_of(one_cell(123, 2, "none")), "fp32"),
     "relu norms": lambda: prove("relu", *normed()),
     "exhaustive": lambda: submit("exhaustive", *built("index-lookup-quadratic", IndexLookup(2), 2)),
     "exhaustive third order": lambda: submit("exhaustive", *built("match3-third-order", Match3(3), 3)),

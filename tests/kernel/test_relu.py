@@ -219,7 +219,7 @@ def test_arrays_of_another_form_are_refused() -> None:
         )
         assert not verdict(model, task, n, good | {name: array.astype(np.int32)}).accepted
     assert not verdict(model, task, n, good | {"more": np.zeros(1)}).accepted
-    assert not verdict(model, task, n, good, "fp32").accepted
+    assert not verdict(model, task, n, good, "float:3").accepted
     for big in (1e305, 1e200):
         assert not verdict(model, task, n, good | {"tau": np.full(good["tau"].shape, big)}).accepted
     for kind in (99, -4):

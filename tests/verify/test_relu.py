@@ -143,7 +143,7 @@ def test_a_trained_model_with_norms_is_decided() -> None:
 
 def test_what_it_does_not_decide_is_unknown() -> None:
     made = anyhow(0, 2, "none")
-    assert prove(made.model, made.task, made.n, Semantics.parse("fp32")).verdict == "unknown"
+    assert prove(made.model, made.task, made.n, Semantics.parse("bits:8.4")).verdict == "unknown"
     plain = one_layer(IndexLookup(3), 4, 8, 2)
     from separatrix.core.seeds import child
     from separatrix.learn.standard import initialise

@@ -24,10 +24,20 @@ from separatrix.kernel.arb_words import Words
 from separatrix.kernel.case import Case
 
 
-def losses(case: Case, spec: FloatSpec, group: CellGroup, words: Words, score: Arbs) -> tuple[Arbs, Arbs]:
+def losses(
+    case: Case,
+    spec: FloatSpec,
+    group: CellGroup,
+    words: Words,
+    score: Arbs,
+    more: int = 0,
+    values: tuple[Arbs, Arbs] | None = None,
+) -> tuple[Arbs, Arbs]:
     """taken (H, J, S, k) from what a slot and column add to a logit, once (k,) from the rest of it, underflow included.
 
-    score (H, J, S); label and rival lose both, so that a margin loses the sum.
+    score (H, J, S); label and rival lose both, so that a margin loses the sum. more: roundings on every path besides
+    those of the model itself. values: off (H, J, S, k) and centre (H, k), where what a slot and column add to a logit,
+    or to differences of logits, is known: off + centre; then only this is lost by errors of weights.
     """
     arch, t = case.model(), case.tensors
     layer = arch.layers[0]
@@ -41,8 +51,9 @@ def losses(case: Case, spec: FloatSpec, group: CellGroup, words: Words, score: A
     own = token[group.token] + place[group.query]
     cells = np.array([words.only(cell) for cell in range(len(group))])
     taken, once, underflow, longest = [], [], ab.zero(), ab.zero()
+    unlike: Any = ab.zeros(len(sizes["readout.bias"]))
     for h in range(layer.heads):
-        r = Rounding.of(case, spec, h, len(words.allowed), token, place, blank)
+        r = Rounding.of(case, spec, h, len(words.allowed), token, place, blank, more)
         wq, wk, wv, wo = (sizes[f"layers.0.{name}"][h] for name in ("query", "key", "value", "output"))
         absolute = ab.dot(wk, ab.dot(own, wq)) * (abs(number(layer.scale)) * r.score_error)
         error = ab.dot(places, absolute)[:, None] + ab.dot(signs, absolute) + r.score_underflow
@@ -50,15 +61,20 @@ def losses(case: Case, spec: FloatSpec, group: CellGroup, words: Words, score: A
         worst, top = ab.greatest(error[some]), ab.greatest(score[h][some])
         distance = ab.relu(top - score[h])
         lam = error + r.unit * (distance + 2 * worst) + r.exp_error
-        theta = lam + _normaliser(score[h] - top, lam, cells) + r.sum_error + r.path
+        weight = lam + _normaliser(score[h] - top, lam, cells) + r.sum_error
         products = ab.dot(wv, ab.dot(wo, sizes["readout.weight"]))
         paths = ab.dot(places, products)[:, None] + ab.dot(signs, products)
-        taken.append((ab.exp(theta) - 1)[:, :, None] * paths)
+        grown = ab.exp(weight)[:, :, None]
+        if values is None:
+            taken.append((grown * r.path.exp() - 1) * paths)
+        else:
+            taken.append((grown - 1) * ab.size(values[0][h]) + grown * (r.path.exp() - 1) * paths)
+            unlike = unlike + ab.size(values[1][h]) * (r.sum_error.exp() - 1)
         underflow, longest = underflow + r.underflow, r.path.max(longest)
     constant = sizes["readout.bias"]
     if layer.residual:
         constant = constant + ab.dot(own, sizes["readout.weight"])
-    once = constant * (longest.exp() - 1) + underflow / 2
+    once = constant * (longest.exp() - 1) + underflow / 2 + unlike
     return np.array(taken, dtype=object), once
 
 
@@ -90,7 +106,7 @@ class Rounding:
 
     @classmethod
     def of(
-        cls, case: Case, spec: FloatSpec, h: int, slots: int, token: Arbs, place: Arbs, blank: list[Arbs]
+        cls, case: Case, spec: FloatSpec, h: int, slots: int, token: Arbs, place: Arbs, blank: list[Arbs], more: int
     ) -> Rounding:
         """Counts roundings along the longest paths; RejectedError where the format overflows."""
         arch, t = case.model(), case.tensors
@@ -101,18 +117,18 @@ class Rounding:
         unit = -(1 - number(spec.unit)).log()
 
         def product(part: np.ndarray) -> int:  # weight at rest, multiplication, sum (exact zeros round nothing)
-            return 2 + min(spec.depth(len(part)), max(0, _column_terms(part) - 1))
+            return 2 + min(spec.depth(len(part)), max(0, column_terms(part) - 1))
 
         joined, heads = product(stored["output"]), layer.heads
         if heads > 1:  # the outputs are added in one product over all heads, or head by head
             whole = t["layers.0.output"]
             inner = whole.shape[1]
             depth = max(spec.depth(heads * inner), spec.depth(inner) + spec.depth(heads))
-            joined = 2 + min(depth, max(0, _column_terms(whole.reshape(heads * inner, -1)) - 1))
+            joined = 2 + min(depth, max(0, column_terms(whole.reshape(heads * inner, -1)) - 1))
         width = stored["query"].shape[1]
         score = 2 + product(stored["query"]) + 2 + product(stored["key"]) + 1 + spec.depth(width)
         score += 0 if layer.scale == 1.0 else 2
-        path = 2 + product(stored["value"]) + 2 + spec.depth(slots) + joined + 1 + product(readout) + 2
+        path = 2 + product(stored["value"]) + 2 + spec.depth(slots) + joined + 1 + product(readout) + 2 + more
         x = ab.greatest(token, axis=0) + ab.greatest(place, axis=0)
         for row in blank:
             x = ab.larger(x, row[0])
@@ -160,7 +176,7 @@ class Rounding:
         )
 
 
-def _column_terms(matrix: np.ndarray) -> int:
+def column_terms(matrix: np.ndarray) -> int:
     """Most nonzero entries in a column."""
     return int((matrix != 0).sum(axis=0).max(initial=0))
 
@@ -186,7 +202,7 @@ def scores_are_exact(
     tables: token, position and blank; no coordinate may be read from both of the first two.
     """
     scale, limit = Fraction(layer.scale), 2**spec.bits
-    if not _is_power(scale) or _column_terms(query) > 1 or _column_terms(key) > 1:
+    if not _is_power(scale) or column_terms(query) > 1 or column_terms(key) > 1:
         return False
     columns: list[list[tuple[Fraction, Fraction] | None]] = []  # by side and column: lowest bit and greatest size
     for matrix in (query, key):

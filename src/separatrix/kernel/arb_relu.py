@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.errors import RejectedError
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision, decide
 from separatrix.kernel.arb_heads import denominators
@@ -21,6 +21,7 @@ from separatrix.kernel.arb_words import NoWords
 from separatrix.kernel.case import Case
 from separatrix.kernel.labelled import groups
 from separatrix.kernel.relu import read_model
+from separatrix.kernel.relu_loss import two_layers
 from separatrix.kernel.relu_trees import ALONE, MULTIPLIERS, Trees
 
 Ends = tuple[Arbs, Arbs]
@@ -29,14 +30,14 @@ Ends = tuple[Arbs, Arbs]
 def check_relu(case: Case) -> str:
     """The claim in a sentence, or an error."""
     case.fields()
-    if case.semantics.spec is not None:
-        raise UnknownError("the relu check is in real arithmetic only")
     cells = at_some_precision(lambda: _check(case))
-    return f"the model answers {case.where} right on every input ({cells} cells, real arithmetic, arb)"
+    return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic, arb)"
 
 
 def _check(case: Case) -> int:
     shapes = read_model(case.task, case.n, case.model(), case.tensors)
+    if case.semantics.spec is not None:
+        two_layers(case.model())
     trees = Trees.of(case.arrays, shapes, case.task.domain(case.n).vocabulary)
     net, cells = Net.of(case), 0
     for group in groups(case.task, case.n):
@@ -49,6 +50,7 @@ def _check(case: Case) -> int:
             low, high = view.root()
             for rival in (r for r in range(len(net.constant)) if r != label):
                 at = f"query position {group.query}, token {group.token}: cell {cell} is not proved to beat {rival}"
+                taken = view.taken(rival)
                 held: Any = Held(scene.words.ids, scene.words.only(cell))
                 for kind, leaf, several, a, b, only in trees.take(held, cell, low, high):
                     slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
@@ -56,7 +58,7 @@ def _check(case: Case) -> int:
                     if kind == MULTIPLIERS:
                         multipliers = trees.arrays["plus"][several], trees.arrays["minus"][several]
                     least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers, only)
-                    if not all(decide(value > 0, value <= 0, at) for value in least):
+                    if not all(decide(value > taken, value <= taken, at) for value in least):
                         raise RejectedError(at)
         case.progress(f"{cells:,} cells, arb")
     if not cells:
@@ -212,6 +214,13 @@ class View:
             else:
                 found.append(self.corners(values, share, *box, multipliers) + const)
         return found
+
+    def taken(self, rival: int) -> Any:
+        """What a floating-point format may take from the margin, on the whole cell."""
+        net, label, loss = self.scene.net, int(self.scene.labels[self.cell]), self.scene.loss
+        if loss is None:
+            return ab.zero()
+        return loss.taken(net.beta[:, label] - net.beta[:, rival], label, rival, self.units(self.s)[1])
 
     def _wanted(self, rival: int, slope: np.ndarray) -> np.ndarray:
         """(R,) the features whose ranges matter: not of units of known sign, nor where delta = 0 for all p."""

@@ -17,6 +17,7 @@ from separatrix.core.errors import RejectedError
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs
 from separatrix.kernel.arb_nets import number
+from separatrix.kernel.arb_relu_loss import Loss
 from separatrix.kernel.arb_words import Words
 from separatrix.kernel.case import Case
 from separatrix.kernel.relu_tables import FAR
@@ -138,7 +139,10 @@ def normalised(x: Arbs, scale: Arbs, bias: Arbs, eps: Any) -> Arbs:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """e (H, J, S): e^(score - shift), one float a head; values (H, J, S, M): features at weight 1; own (M,)."""
+    """e (H, J, S): e^(score - shift), one float a head; values (H, J, S, M): features at weight 1; own (M,).
+
+    loss: what a floating-point format may take, None for exact arithmetic.
+    """
 
     net: Net
     words: Words
@@ -146,6 +150,7 @@ class Scene:
     e: Arbs
     values: Arbs
     own: Arbs
+    loss: Loss | None = None
 
     @classmethod
     def of(cls, net: Net, case: Case, group: CellGroup) -> Scene:
@@ -164,11 +169,14 @@ class Scene:
         centre, allowed = ab.mid(score), words.anywhere()
         shift = np.where(allowed, centre, np.inf).min(axis=2).max(axis=1)
         shift = np.maximum(shift, np.where(allowed, centre, -np.inf).max(axis=(1, 2)) - FAR)
+        e = ab.exp(score - ab.arbs(shift)[:, None, None])
+        values = np.array([ab.dot(seen, mix) for mix in net.mix], dtype=object)
         return cls(
             net=net,
             words=words,
             labels=labels,
-            e=ab.exp(score - ab.arbs(shift)[:, None, None]),
-            values=np.array([ab.dot(seen, mix) for mix in net.mix], dtype=object),
+            e=e,
+            values=values,
             own=ab.dot(x, net.direct) if net.direct is not None else ab.zeros(net.mix.shape[2]),
+            loss=None if case.semantics.spec is None else Loss.of(case, group, words, score, e, values),
         )

@@ -46,6 +46,8 @@ class Budget:
 class Loss:
     """grown (H, J, S): e^theta - 1 of each slot and column. symbol (H, S, k), slot (H, J, k): absolute path products,
     which add up. constant (k,): absolute bias and residual; path: e^{K L} - 1; underflow: of a difference of logits.
+    Apart: moved (H, J, S), e^(log-error of the weight) - 1; paths (H,), e^{K L} - 1; sums (H,), by how much the weights
+    of a head, before their division is rounded, may add up to another number than 1.
     """
 
     grown: np.ndarray
@@ -54,6 +56,9 @@ class Loss:
     constant: np.ndarray
     path: float
     underflow: float
+    moved: np.ndarray
+    paths: np.ndarray
+    sums: np.ndarray
 
     @classmethod
     def of(cls, budget: Budget, group: CellGroup, used: np.ndarray, score: Ball, at: np.ndarray) -> Loss:
@@ -67,7 +72,7 @@ class Loss:
         # symbol and position are rounded before they are added, so their sizes count, not that of their sum
         names = np.append(used, group.token)
         signs = np.concatenate([np.abs(layer.token.mid[names]), np.zeros((1, places.shape[1]))])
-        grown, symbol, slot = [], [], []
+        grown, symbol, slot, moved = [], [], [], []
         rows = np.arange(slots)[:, None]
         for h, r in enumerate(budget.heads):
             absolute = own @ np.abs(r.layer.query.mid) @ np.abs(r.layer.key.mid).T
@@ -77,8 +82,9 @@ class Loss:
             worst = float(error[rows, at].max())
             distance = np.maximum(float(allowed.high.max()) - score[h].low, 0.0)
             lam = (error + r.unit * (distance + 2.0 * worst) + r.exp_error) * SAFE
-            theta = lam + (_normaliser(allowed, lam[rows, at]) + r.sum_error + r.path) * SAFE
-            grown.append(growth(theta * SAFE) * SAFE)
+            weight = lam + (_normaliser(allowed, lam[rows, at]) + r.sum_error) * SAFE
+            moved.append(growth(weight * SAFE) * SAFE)
+            grown.append(growth((weight + r.path) * SAFE) * SAFE)
             symbol.append(signs @ r.logit_sizes * SAFE)
             slot.append(places @ r.logit_sizes * SAFE)
         constant = np.abs(layer.bias.mid) + (0.0 if layer.skip is None else own @ np.abs(layer.skip.mid))
@@ -91,6 +97,9 @@ class Loss:
             constant * SAFE,
             float(growth(longest)) * SAFE,
             underflow,
+            np.array(moved),
+            np.array([float(growth(r.path)) for r in budget.heads]) * SAFE,
+            np.array([float(growth(r.sum_error)) for r in budget.heads]) * SAFE,
         )
 
     def taken(self, label: np.ndarray, rival: np.ndarray, at: np.ndarray) -> np.ndarray:

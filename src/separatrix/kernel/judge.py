@@ -83,7 +83,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "separable": Kind("correct", separable.check_case, floats=True),
     "heads": Kind("correct", heads.check_case, floats=True),
-    "relu": Kind("correct", relu.check_case),
+    "relu": Kind("correct", relu.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
     "contract": Kind("correct", contract.check_case),
     "positional": Kind("correct", positional.check_case),

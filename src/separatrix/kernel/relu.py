@@ -13,7 +13,8 @@ task lists them, one tree that cuts the cell, in preorder, and multipliers for e
     -3       the same, with multipliers for the box.
 `split` (cut variables,), `symbols` (cut slots, symbols in bytes of eight), `slope` (leaves, F), `tau` (leaves, H;
 width 0 where H = 1), `plus` and `minus` (leaves -3, 2, H) are read in the same order. A box that holds no input, by the
-ranges that the kernel derived, needs no proof.
+ranges that the kernel derived, needs no proof. In a floating-point format every margin must exceed what the format may
+take from it (see `relu_loss`).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from separatrix.core.arch import Arch
-from separatrix.core.errors import RejectedError, UnknownError
+from separatrix.core.errors import RejectedError
+from separatrix.core.semantics import FloatSpec
 from separatrix.core.task import Task
 from separatrix.kernel.case import Case
 from separatrix.kernel.labelled import fitting_domain, groups
 from separatrix.kernel.relu_bounds import Box, Leaves, leaves_low
 from separatrix.kernel.relu_net import Net
-from separatrix.kernel.relu_ranges import Ranges
+from separatrix.kernel.relu_ranges import Ranges, units
 from separatrix.kernel.relu_tables import Scene
 from separatrix.kernel.relu_trees import ALONE, MULTIPLIERS, Trees
 
@@ -37,10 +39,8 @@ from separatrix.kernel.relu_trees import ALONE, MULTIPLIERS, Trees
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
     case.fields()
-    if case.semantics.spec is not None:
-        raise UnknownError("the relu check is in real arithmetic only")
     task, n = case.task, case.n
-    net = read_model(task, n, case.model(), case.tensors)
+    net = read_model(task, n, case.model(), case.tensors, case.semantics.spec)
     trees = Trees.of(case.arrays, net, task.domain(n).vocabulary)
     cells = 0
     for group in groups(task, n):
@@ -58,20 +58,21 @@ def check_case(case: Case) -> str:
     if not cells:
         raise RejectedError("the task has no cells at this length")
     trees.close()
-    return f"the model answers {case.where} right on every input ({cells} cells, real arithmetic)"
+    return f"the model answers {case.where} right on every input ({cells} cells, {case.semantics} arithmetic)"
 
 
-def read_model(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray]) -> Net:
+def read_model(task: Task, n: int, arch: Arch, tensors: Mapping[str, np.ndarray], spec: FloatSpec | None = None) -> Net:
     """The model, once task and model fit each other; RejectedError or UnknownError otherwise."""
     domain = fitting_domain(task, n, arch, "relu")
     with np.errstate(all="ignore"):
-        return Net.of(arch, tensors, domain.positions)
+        return Net.of(arch, tensors, domain.positions, spec)
 
 
 def margins_low(scene: Scene, trees: Trees) -> np.ndarray:
     """(cells, k - 1) floats below logit[label] - logit[other], times what norms divide by, for a whole group.
 
-    By the next trees; a positive number proves that the label beats that answer.
+    By the next trees; a positive number proves that the label beats that answer. In a floating-point format these are
+    the margins as computed.
     """
     net, cells, answers = scene.net, len(scene.labels), scene.net.answers
     ranges = trees.ranges(scene)
@@ -97,6 +98,9 @@ def margins_low(scene: Scene, trees: Trees) -> np.ndarray:
         slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
         leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, plus, minus)
         np.minimum.at(result, (cell, rival), leaves_low(scene, ranges, leaves))
+    if scene.loss is not None:
+        taken = scene.loss.taken(scene.labels, units(scene, ranges.features, ranges.s)[1])
+        result = np.nextafter(result - taken, -np.inf)
     others = np.arange(answers) != scene.labels[:, None]
     return result[others].reshape(cells, answers - 1)
 

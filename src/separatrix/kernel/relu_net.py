@@ -18,8 +18,10 @@ import numpy as np
 
 from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Table
 from separatrix.core.errors import UnknownError
+from separatrix.core.semantics import FloatSpec
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.norm import centring
+from separatrix.kernel.relu_loss import Budget
 
 MOST_HEADS = 10
 
@@ -32,7 +34,8 @@ class Net:
     W_V W_O and then the features. direct (d, M): the features, where the layer has a residual. pre: scale, bias and eps
     of the norm that the heads read. shift (F,) and slope (F,): p = feature + shift + slope s. beta (F, k), constant
     (k,), tilt (k,): of the outputs; a margin is a difference of two columns. eps of the norms s and S, or None.
-    outs: whether y itself is read out. middle (F, d), middle_bias (d,): what the ReLU layer adds to c'.
+    outs: whether y itself is read out. middle (F, d), middle_bias (d,): what the ReLU layer adds to c'. budget: the
+    roundings of a floating-point format, None for exact arithmetic.
     """
 
     token: Ball
@@ -55,9 +58,10 @@ class Net:
     coordinates: int
     middle: Ball
     middle_bias: Ball
+    budget: Budget | None = None
 
     @classmethod
-    def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int) -> Net:
+    def of(cls, arch: Arch, tensors: Mapping[str, np.ndarray], positions: int, spec: FloatSpec | None = None) -> Net:
         """Reads attention [, feed-forward] [, layer norm]; UnknownError for any other architecture."""
         first, ff, final = _layers(arch)
         if not isinstance(arch.first, Table) or arch.readout.decision != "argmax":
@@ -122,6 +126,7 @@ class Net:
             coordinates=features.mid.shape[1] - hidden - k * outs,
             middle=middle,
             middle_bias=middle_bias,
+            budget=None if spec is None else Budget.of(arch, tensors, positions, spec),
         )
 
     @property

@@ -15,6 +15,7 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.balls import Ball, exp
 from separatrix.kernel.least import Words
 from separatrix.kernel.norm import normalised
+from separatrix.kernel.relu_loss import Loss
 from separatrix.kernel.relu_net import Net, join
 
 FAR = 600.0  # largest exponent
@@ -27,7 +28,7 @@ class Scene:
 
     low, high (H, J, S): intervals of e^(score - shift), one shift a head, low >= 0. values: balls (H, 1, S, M) and
     (H, J, 1, M), or one of (H, J, S, M), whose sum is what a slot and column have at weight 1. own (M,): features of
-    the residual. words: what the cells hold. labels (C,).
+    the residual. words: what the cells hold. labels (C,). loss: what floating point may take, None for exact numbers.
     """
 
     net: Net
@@ -37,6 +38,7 @@ class Scene:
     own: Ball
     words: Words
     labels: np.ndarray
+    loss: Loss | None = None
 
     @classmethod
     def of(cls, net: Net, group: CellGroup, domain: Sequence) -> Scene:
@@ -65,14 +67,16 @@ class Scene:
         shift = np.where(allowed, score.mid, np.inf).min(axis=2).max(axis=1)  # makes every D_h at least about 1
         shift = np.maximum(shift, np.where(allowed, score.mid, -np.inf).max(axis=(1, 2)) - FAR)
         e = exp(score - Ball.exact(np.broadcast_to(shift[:, None, None], score.mid.shape)))
+        low, values = np.maximum(e.low, 0.0), tuple(part[None] @ net.mix[:, None] for part in parts)
         return cls(
             net=net,
-            low=np.maximum(e.low, 0.0),
+            low=low,
             high=e.high,
-            values=tuple(part[None] @ net.mix[:, None] for part in parts),
+            values=values,
             own=(x @ net.direct)[0] if net.direct is not None else Ball.exact(np.zeros(net.mix.mid.shape[2])),
             words=words,
             labels=group.labels,
+            loss=None if net.budget is None else Loss.of(net.budget, group, words, score, (low, e.high), values),
         )
 
     def functional(self, weights: np.ndarray) -> Ball:

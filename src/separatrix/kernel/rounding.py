@@ -50,13 +50,13 @@ class Rounding:
         parts = (layer.query, layer.key, layer.value, layer.output, layer.readout)
 
         def product(part: Ball) -> int:  # weight at rest, multiplication, sum (exact zeros round nothing)
-            return 2 + min(spec.depth(len(part.mid)), max(0, _column_terms(part.mid) - 1))
+            return 2 + min(spec.depth(len(part.mid)), max(0, column_terms(part.mid) - 1))
 
         heads, joined = 1, product(layer.output)
         if stacked is not None:
             heads, own, _ = stacked.shape
             depth = max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))
-            joined = 2 + min(depth, max(0, _column_terms(stacked.reshape(heads * own, -1)) - 1))
+            joined = 2 + min(depth, max(0, column_terms(stacked.reshape(heads * own, -1)) - 1))
         width = layer.query.mid.shape[1]
         score = (
             2 + product(layer.query) + 2 + product(layer.key) + 1 + spec.depth(width) + (0 if layer.scale == 1.0 else 2)
@@ -106,7 +106,7 @@ class Rounding:
         )
 
 
-def _column_terms(matrix: np.ndarray) -> int:
+def column_terms(matrix: np.ndarray) -> int:
     """Most nonzero entries in a column: adding exact zeros rounds nothing."""
     return int((matrix != 0).sum(axis=0).max(initial=0))
 
@@ -129,7 +129,7 @@ def _scores_are_exact(layer: Layer, spec: FloatSpec) -> bool:
     tables = [layer.token.mid, layer.position.mid] + ([layer.blank.mid] if layer.blank is not None else [])
     factors = []
     for matrix in (layer.query.mid, layer.key.mid):
-        if _column_terms(matrix) > 1:
+        if column_terms(matrix) > 1:
             return False
         column = np.abs(matrix).argmax(axis=0)
         factor = np.abs(matrix).max(axis=0)

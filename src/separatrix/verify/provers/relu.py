@@ -8,7 +8,7 @@ import numpy as np
 
 from separatrix.core.arch import Attention, FeedForward, LayerNorm
 from separatrix.core.errors import SeparatrixError
-from separatrix.core.semantics import REAL, Semantics
+from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.case import Progress, silent
 from separatrix.models.model import Model
@@ -27,8 +27,8 @@ def prove(model: Model, task: Task, n: int, semantics: Semantics, progress: Prog
 
     Stops at the first input that errs.
     """
-    if semantics != REAL:
-        return Outcome("unknown", None, f"ReLU layers and layer norms are proved in real arithmetic, not {semantics}")
+    if semantics.bits is not None:
+        return Outcome("unknown", None, f"ReLU layers are proved for real numbers and floats, not {semantics}")
     if not suited(model):
         return Outcome("unknown", None, "the model has neither a ReLU layer nor a layer norm: see the other provers")
     try:
@@ -52,23 +52,27 @@ def suited(model: Model) -> bool:
 def _search(bench: ReluBench, deadline: float, progress: Progress) -> dict[str, np.ndarray] | Outcome:
     """The arrays of a certificate, or why there are none: first what is cheap, for all cells, then what is left."""
     parts: list[tuple[Piece, Part]] = []
-    cells = undecided = 0
+    cells = undecided = lost = 0
+    floats = bench.net.budget is not None  # then a pair that cannot be proved need not hold an input that errs
     for piece in bench.pieces():
-        parts.append((piece, bench.search(piece, 0, deadline, hasty=True)))
+        parts.append((piece, bench.search(piece, 0, deadline, hasty=not floats)))
         if (outcome := _refute(bench, *parts[-1])) is not None:
             return outcome
         cells += len(piece.group)
         progress(f"{cells:,} cells")
     if not parts:
         return Outcome("unknown", None, "the task has no cells at this length")
-    for at, (piece, before) in enumerate(parts):
+    if floats:
+        lost = sum(int((part.state < 0).sum()) for _, part in parts)
+    for at, (piece, before) in enumerate([] if lost else parts):
         part = bench.search(piece, BOXES, 0.0 if undecided else deadline, before, hasty=True)
         if (outcome := _refute(bench, piece, part)) is not None:
             return outcome
         parts[at] = piece, part
         undecided += int((part.state != 1).sum())
-    if undecided:
-        return Outcome("unknown", None, f"at least {undecided} pairs of a cell and a rival are undecided")
+    if undecided or lost:
+        hint = f" in {bench.semantics} arithmetic" if floats else ""
+        return Outcome("unknown", None, f"at least {undecided + lost} pairs of a cell and a rival are undecided{hint}")
     return bench.packed([tree for _, part in parts for tree in part.trees], [part.spans for _, part in parts])
 
 

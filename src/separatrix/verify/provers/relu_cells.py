@@ -111,8 +111,8 @@ class ReluBench(Bench):
 
     @np.errstate(all="ignore")
     def __init__(self, model: Model, task: Task, n: int, semantics: Semantics) -> None:
-        self.model, self.task, self.n, self.domain = model, task, n, task.domain(n)
-        self.net = read_model(task, n, model.transformer, model.tensors)
+        self.model, self.task, self.n, self.domain, self.semantics = model, task, n, task.domain(n), semantics
+        self.net = read_model(task, n, model.transformer, model.tensors, semantics.spec)
         self.weights = Weights.of(model, self.domain.positions)
 
     def pieces(self) -> Iterator[Piece]:
@@ -124,7 +124,8 @@ class ReluBench(Bench):
     @np.errstate(all="ignore")
     def view(self, piece: Piece) -> View:
         """The prover's tables of a piece."""
-        return View.of(self.weights, piece.group, self.domain)
+        loss = None if self.net.budget is None else Scene.of(self.net, piece.group, self.domain).loss
+        return View.of(self.weights, piece.group, self.domain, loss)
 
     @np.errstate(all="ignore")
     def search(

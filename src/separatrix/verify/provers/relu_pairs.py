@@ -48,6 +48,8 @@ class Pairs:
         heads, s, outer = (np.stack(e, axis=1)[cell] for e in (ranges.heads, ranges.s, ranges.outer))
         p = np.stack(units(view, ranges.features, ranges.s), axis=1)[cell]
         constant, tilt = (part[label] - part[rival] for part in (net.constant, net.tilt))
+        if view.loss is not None:  # what is left of a margin in floating point
+            constant = constant - view.loss.taken(labels, units(view, ranges.features, ranges.s)[1])[cell, rival]
         out = 0.0
         if net.outs:
             columns = slice(net.hidden, net.hidden + net.answers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.core.domain import CellGroup, Sequence
+from separatrix.kernel.relu_loss import Loss
 from separatrix.verify.provers.relu_weights import Weights
 from separatrix.verify.provers.relu_words import Words
 
@@ -20,6 +21,7 @@ class View:
 
     e (H, J, S): exponentials of scores, one shift a head. values: (H, 1, S, M) and (H, J, 1, M), or one of
     (H, J, S, M), whose sum is what a slot and column have at weight 1. own (M,): features of the residual. labels (C,).
+    loss: the kernel's, what floating point may take.
     """
 
     net: Weights
@@ -28,9 +30,10 @@ class View:
     own: np.ndarray
     words: Words
     labels: np.ndarray
+    loss: Loss | None = None
 
     @classmethod
-    def of(cls, net: Weights, group: CellGroup, domain: Sequence) -> View:
+    def of(cls, net: Weights, group: CellGroup, domain: Sequence, loss: Loss | None = None) -> View:
         """Of a group that the kernel's own view accepts."""
         words = Words.of(group, domain, len(net.slot))
         symbols = np.concatenate([net.token[words.ids[:-1]], np.zeros((1, net.width))])
@@ -47,7 +50,7 @@ class View:
         own = x @ net.direct if net.direct is not None else np.zeros(net.features)
         values = tuple(np.einsum("jsd,hdm->hjsm", part, net.mix) for part in parts)
         assert group.labels is not None
-        return cls(net, np.exp(score - shift[:, None, None]), values, own, words, group.labels)
+        return cls(net, np.exp(score - shift[:, None, None]), values, own, words, group.labels, loss)
 
     def functional(self, weights: np.ndarray) -> np.ndarray:
         """(L, H, J, S) from (L, M)."""

@@ -147,8 +147,8 @@ def _part(old: Finding) -> Part:
 def bench_of(model: Model, task: Task, n: int, semantics: Semantics) -> Bench:
     """The prover that decides the model's cells; UnknownError where there is none."""
     if relu.suited(model):
-        if semantics != REAL:
-            raise UnknownError(f"ReLU layers and layer norms are proved in real arithmetic, not {semantics}")
+        if semantics.bits is not None:
+            raise UnknownError(f"ReLU layers are proved for real numbers and floats, not {semantics}")
         return ReluBench(model, task, n, semantics)
     if why := unsuited(model, task, n):
         raise UnknownError(why)
