@@ -30,7 +30,9 @@ from tasks import tied
 from tasks.tied import TiedLookup
 
 ENGINES: tuple[Any, ...] = ("fast", "arb")
-FILES, HEADS, RELU, CONTRACT = "test_certificate_files", "test_heads", "test_relu_mutations", "test_contract"
+FILES, ATTACKS = "test_certificate_files", "test_certificate_attacks"
+MODELS, MUTANTS = "test_model_files", "test_claim_mutants"
+HEADS, RELU, CONTRACT = "test_heads", "test_relu_mutations", "test_contract"
 TRUE_AND_FALSE = "test_no_false_claim_of_correctness_is_accepted_and_true_ones_are"
 HERE = "test_damage_kinds"
 COVER = ("tasks.test_tasks", "test_the_cover_test_itself_notices_mistakes")
@@ -44,22 +46,22 @@ DAMAGE: dict[str, tuple[tuple[str, str], ...]] = {
     "position with no symbol": (("test_separable", "test_malformed_cells_are_refused"),),
     "negative multiplier": ((HEADS, "test_multipliers_and_bounds_cannot_be_bent"), (RELU, TRUE_AND_FALSE)),
     "temperature 1 % and 20 % under critical": ((HERE, "test_a_temperature_just_under_the_critical_one"),),
-    "two equal codes": ((FILES, TRUE_AND_FALSE),),
+    "two equal codes": ((MUTANTS, TRUE_AND_FALSE),),
     "nearly aliased values": ((HERE, "test_answers_that_are_read_out_all_but_alike"),),
-    "values all zero, ties": ((FILES, "test_an_exact_tie_is_a_counterexample_and_never_right"),),
+    "values all zero, ties": ((MUTANTS, "test_an_exact_tie_is_a_counterexample_and_never_right"),),
     "NaN among the arrays": ((HEADS, "test_wrong_arrays_are_refused"),),
-    "right model with a huge temperature": ((FILES, "test_an_eta_of_two_thousand_is_accepted"),),
-    "bit of a weight": ((FILES, TRUE_AND_FALSE), (FILES, "test_a_changed_byte_is_noticed")),
-    "tensor transposed": ((FILES, TRUE_AND_FALSE),),
-    "tensors renamed": ((FILES, "test_tensors_of_other_names_shapes_and_types_are_refused"),),
-    "bf16 read as fp16": ((FILES, "test_files_that_are_no_safetensors_are_refused"),),
-    "architecture not under the hash": ((FILES, "test_configs_with_hashes_that_match"),),
+    "right model with a huge temperature": ((MUTANTS, "test_an_eta_of_two_thousand_is_accepted"),),
+    "bit of a weight": ((MUTANTS, TRUE_AND_FALSE), (FILES, "test_a_changed_byte_is_noticed")),
+    "tensor transposed": ((MUTANTS, TRUE_AND_FALSE),),
+    "tensors renamed": ((MODELS, "test_tensors_of_other_names_shapes_and_types_are_refused"),),
+    "bf16 read as fp16": ((MODELS, "test_files_that_are_no_safetensors_are_refused"),),
+    "architecture not under the hash": ((MODELS, "test_configs_with_hashes_that_match"),),
     "cell dropped": ((HEADS, "test_wrong_arrays_are_refused"), COVER),
     "cell doubled in place of another": (COVER,),
     "rival missing": ((RELU, "test_a_tree_must_be_whole_and_each_leaf_prove_its_own_box"),),
     "own score of the query left out": ((HERE, "test_the_querys_own_token_is_counted"),),
-    "labels permuted": ((FILES, TRUE_AND_FALSE),),
-    "query shifted": ((FILES, TRUE_AND_FALSE), (FILES, "test_counterexamples_must_name_a_scored_position")),
+    "labels permuted": ((MUTANTS, TRUE_AND_FALSE),),
+    "query shifted": ((MUTANTS, TRUE_AND_FALSE), (ATTACKS, "test_counterexamples_must_name_a_scored_position")),
     "leaf missing": ((RELU, "test_a_tree_must_be_whole_and_each_leaf_prove_its_own_box"),),
     "leaf of the sibling's box": ((RELU, "test_a_leaf_that_proves_one_side_does_not_prove_the_other"),),
     "split multiplier of the wrong sign": ((RELU, "test_no_arrays_prove_a_false_claim"),),
@@ -71,12 +73,12 @@ DAMAGE: dict[str, tuple[tuple[str, str], ...]] = {
     "threshold at the gap": ((CONTRACT, "test_a_threshold_at_the_gap_is_rejected"),),
     "tree sums claimed as any order": ((HERE, "test_trees_are_not_any_order_and_a_bit_less_is_not_enough"),),
     "significand without its hidden bit": ((HERE, "test_trees_are_not_any_order_and_a_bit_less_is_not_enough"),),
-    "shorter inputs claimed": ((FILES, "test_other_lengths_are_refused_at_once"),),
+    "shorter inputs claimed": ((ATTACKS, "test_other_lengths_are_refused_at_once"),),
     "product claimed of distinct words": ((HERE, "test_words_that_need_not_be_distinct"),),
     "subnormal weights": (("test_separable", "test_huge_and_subnormal_weights_prove_nothing_wrong"),),
     "infinite score": (("test_separable", "test_nan_and_infinity_are_never_accepted"),),
     "scores of 1e308": ((HEADS, "test_huge_and_subnormal_weights_prove_nothing_wrong"),),
-    "length 1": ((FILES, "test_one_symbol_of_output_and_length_one"),),
+    "length 1": ((MUTANTS, "test_one_symbol_of_output_and_length_one"),),
     "one symbol": ((HERE, "test_one_symbol"),),
     "empty file": ((FILES, "test_a_truncated_or_lengthened_file_is_noticed"),),
     "huge length": (("test_separable", "test_a_claim_about_an_absurd_length_is_refused_before_it_costs_anything"),),
