@@ -18,11 +18,18 @@ CLEAR = 1e-9  # in units of the scale: smaller bounds are not believed
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
-    """What a bound was at each face (end of s, corner): value (P, K), and the inputs (P, K, J) that gave it."""
+class Worst:
+    """The face (end of s, corner) where a bound is least: value (P,), number of the face (P,), input (P, J)."""
 
     value: np.ndarray
+    face: np.ndarray
     choice: np.ndarray
+
+    def put(self, part: slice, value: np.ndarray, face: np.ndarray | int, choice: np.ndarray) -> None:
+        """Overwrites what is not less than these."""
+        less = ~(value >= self.value[part])
+        for mine, new in ((self.value, value), (self.face, face), (self.choice, choice)):
+            mine[part][less] = np.broadcast_to(new, mine[part].shape)[less]
 
 
 def ends(view: View) -> tuple[np.ndarray, np.ndarray]:
@@ -33,20 +40,19 @@ def ends(view: View) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(sides), len(corners)), np.tile(corners, (sides, 1))
 
 
-def evaluate(view: View, pairs: Pairs, point: Point) -> Faces:
-    """The bound of every face."""
+def evaluate(view: View, pairs: Pairs, point: Point) -> Worst:
+    """The least bound over all faces."""
     net, slope, tau, push = view.net, point.slope, point.tau, point.push
     side, corner = ends(view)
-    heads, count, faces = net.heads, len(pairs), len(side)
+    heads, count = net.heads, len(pairs)
     slots, width = view.e.shape[1:]
-    value = np.empty((count, faces))
-    choice = np.empty((count, faces, slots), dtype=np.int64)
+    worst = Worst(np.full(count, np.inf), np.zeros(count, np.int64), np.zeros((count, slots), np.int64))
     delta = pairs.delta(slope)[0].sum(axis=1)
     bits = len(corner) // (side[-1] + 1)
+    pick = np.concatenate([corner[:bits] == 0, corner[:bits] == 1], axis=1).astype(np.float64)
     for s in range(side[-1] + 1):
         weights, const = functionals(view, pairs, slope, pairs.s[:, s])
         const = const + delta
-        here = slice(s * bits, (s + 1) * bits)
         step = max(1, CHUNK // (slots * width * max(2 * heads, bits)))
         for part in (slice(i, i + step) for i in range(0, count, step)):
             a, row = view.functional(weights[part]), pairs.row[part]
@@ -54,24 +60,22 @@ def evaluate(view: View, pairs: Pairs, point: Point) -> Faces:
                 cost = view.e[0] * (a[:, 0] + const[part, None, None])
                 _, x = view.words.least(cost, pairs.masks, row)
                 d = view.e[0][np.arange(slots), x].sum(axis=1)
-                value[part, s] = np.take_along_axis(cost, x[:, :, None], axis=2)[..., 0].sum(axis=1) / d
-                choice[part, s] = x
+                value = np.take_along_axis(cost, x[:, :, None], axis=2)[..., 0].sum(axis=1) / d
+                worst.put(part, value, s, x)
                 continue
             term = view.e * (a - tau[part, :, None, None])
             w = 1.0 / pairs.heads[part][:, ::-1]  # (L, 2, H): at the upper end of D, then at the lower
             both = w[..., None, None] * term[:, None]
-            offset: np.ndarray | float = 0.0
+            more = (const[part] + tau[part].sum(axis=1))[:, None]
             if push is not None:
                 plus, minus = push[part, 0], push[part, 1]
                 both = both + (minus - plus)[..., None, None] * view.e
                 cost_of = plus * pairs.heads[part][:, :1] - minus * pairs.heads[part][:, 1:]
-                offset = cost_of[:, corner[:bits], np.arange(heads)].sum(axis=2)
-            pick = np.concatenate([corner[:bits] == 0, corner[:bits] == 1], axis=1).astype(np.float64)
-            total = (pick @ both.reshape(len(a), 2 * heads, -1)).reshape(-1, slots, width)
-            least, x = view.words.least(total, pairs.masks, np.repeat(row, bits))
-            value[part, here] = least.reshape(-1, bits) + offset + (const[part] + tau[part].sum(axis=1))[:, None]
-            choice[part, here] = x.reshape(-1, bits, slots)
-    return Faces(value, choice)
+                more = more + cost_of[:, corner[:bits], np.arange(heads)].sum(axis=2)
+            both = both.reshape(len(a), 2 * heads, slots, width)
+            value, face, x = view.words.worst(pick, both, more, pairs.masks, row)
+            worst.put(part, value, s * bits + face, x)
+    return worst
 
 
 @dataclass(slots=True)
@@ -140,9 +144,8 @@ def relax(view: View, pairs: Pairs, rounds: int, start: Point, hasty: bool, dead
     open_, here = np.arange(count), start.copy()
     for step in range(rounds):
         some = pairs[open_]
-        faces = evaluate(view, some, here)
-        at, row = faces.value.argmin(axis=1), np.arange(len(some))
-        value, choice = faces.value[row, at], faces.choice[row, at]
+        worst, row = evaluate(view, some, here), np.arange(len(some))
+        value, at, choice = worst.value, worst.face, worst.choice
         true, _ = margins(view, some, choice)
         lower = true < left.value[open_]
         left.value[open_[lower]], left.choice[open_[lower]] = true[lower], choice[lower]

@@ -71,6 +71,30 @@ class Words:
         value = np.take_along_axis(own, choice[:, :, None], axis=2)[..., 0].sum(axis=1)
         return np.where(value < np.inf, value, -np.inf), choice
 
+    def worst(
+        self, pick: np.ndarray, tables: np.ndarray, more: np.ndarray, masks: np.ndarray, row: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least sum + more (B, K) over K faces, its face (B,) and its columns (B, J); -inf where no word was found.
+
+        pick (K, T): how much of each of the tables (B, T, J, S) a face adds up.
+        """
+        (count, many, slots, width), b = tables.shape, np.arange(len(tables))
+        if self.constraint.kind != "product":
+            costs = (pick @ tables.reshape(count, many, -1)).reshape(-1, slots, width)
+            least, x = self.least(costs, masks, np.repeat(row, len(pick)))
+            value = least.reshape(count, -1) + more
+            face = value.argmin(axis=1)
+            return value[b, face], face, x.reshape(count, -1, slots)[b, face]
+        turned = tables.transpose(0, 3, 2, 1).reshape(
+            count, width * slots, many
+        )  # faces last: least sums are fast there
+        costs = (turned @ pick.T).reshape(count, width, slots, len(pick))
+        costs += np.where(masks[row], 0.0, np.inf).swapaxes(1, 2)[..., None]
+        value = costs.min(axis=1).sum(axis=1) + more
+        value = np.where(value < np.inf, value, -np.inf)
+        face = value.argmin(axis=1)
+        return value[b, face], face, costs[b, :, :, face].argmin(axis=1)
+
     def narrowed(self, mask: np.ndarray) -> np.ndarray | None:
         """A part without what its slots cannot hold because another slot must; None where that leaves no word."""
         if self.constraint.kind == "distinct":
