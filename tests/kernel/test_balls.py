@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from core.reference import precision
 from separatrix.core.arch import Arch, Attention, Readout, Table
 from separatrix.kernel import balls, row
-from separatrix.kernel.balls import Ball, exp, gamma, growth, least_product_low, sum_high, sum_low, times_low, up
+from separatrix.kernel.balls import (
+    FEW,
+    Ball,
+    below,
+    exp,
+    gamma,
+    growth,
+    least_product_low,
+    sum_high,
+    sum_low,
+    times_low,
+    up,
+)
 from separatrix.kernel.layer import scores
 
 NASTY = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, 1e-300, -1e-200, 1e-16, 1.0, -1.0, 1 + 2**-52, 1 - 2**-53, 1 / 3]
@@ -68,6 +80,24 @@ def test_low_and_high_enclose(a: float, ra: float) -> None:
         low, high = float(x.low[0]), float(x.high[0])
     assert not math.isfinite(low) or Fraction(low) < min(corners(a, ra))
     assert not math.isfinite(high) or Fraction(high) > max(corners(a, ra))
+
+
+def test_below_is_below_every_float_and_close() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.integers(0, 2**64, 2**16, dtype=np.uint64).view(np.float64)
+    values = np.concatenate([values[np.isfinite(values)], *(s * 2.0 ** np.arange(-1074, 1024) for s in (-1.0, 1.0))])
+    least, most = np.nextafter(0, 1), np.finfo(np.float64).max
+    values = np.concatenate([values, np.nextafter(values, 0), [0.0, -0.0, least, -least, most]])
+    assert len(values) >= FEW
+    with np.errstate(over="ignore"):
+        low, near = below(values), np.nextafter(values, -np.inf)
+    assert (low <= near).all() and (near < values).all()
+    assert (low >= np.nextafter(np.nextafter(near, -np.inf), -np.inf)).all()
+    special = np.tile([np.inf, -np.inf, np.nan, -most], FEW)
+    for some in (special, special[:4]):
+        with np.errstate(over="ignore"):
+            low = below(some)[:4]
+        assert np.array_equal(low, [most, -np.inf, np.nan, -np.inf], equal_nan=True)
 
 
 def test_exact_keeps_what_floats_can_hold() -> None:

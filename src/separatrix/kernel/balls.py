@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 U = 2.0**-53
+LEAST = 2.0**-1074
+HUGE, FINITE = 2.0**1000, float(np.finfo(np.float64).max)
+FEW = 2**10  # numbers, for which a call of several loops costs more than a slow one
 TINY = 2.0**-1000  # swallows every underflow: no sum here has 2^70 terms
 _EXP_ERROR = 2.0**-50  # proved below for `_exp`: 2^-51
 _CUTOFF = -690.0
@@ -80,16 +83,30 @@ class Ball:
     @property
     def low(self) -> np.ndarray:
         """A float below every point of the ball."""
-        return np.nextafter(self.mid - self.rad, -np.inf)
+        return below(self.mid - self.rad)
 
     @property
     def high(self) -> np.ndarray:
         """A float above every point of the ball."""
-        return np.nextafter(self.mid + self.rad, np.inf)
+        return -below(-self.mid - self.rad)
 
     def is_zero(self) -> np.ndarray:
         """Where the ball is exactly {0}."""
         return (self.mid == 0) & (self.rad == 0)
+
+
+def below(values: np.ndarray) -> np.ndarray:
+    """Floats below these, by one unit in the last place or two; NaN where there is none, -inf stays.
+
+    Float neighbours of x are at most |x| 2^-52 apart, and at least LEAST. `nextafter` says the same, ten times slower.
+    """
+    if values.size < FEW:
+        return np.nextafter(values, -np.inf)
+    step = np.abs(values)
+    step *= 2.0 * U
+    step += LEAST
+    np.minimum(step, HUGE, out=step)  # so that inf - inf is not taken
+    return np.minimum(np.subtract(values, step, out=step), FINITE, out=step)
 
 
 def gamma(terms: int) -> float:
@@ -107,7 +124,7 @@ def up(rad: np.ndarray, terms: int = 1) -> np.ndarray:
 def sum_low(values: np.ndarray, axis: int = 0) -> np.ndarray:
     """A float below the real sum of these floats along `axis`."""
     slack = gamma(values.shape[axis]) * np.abs(values).sum(axis=axis)
-    return np.nextafter(values.sum(axis=axis) - up(slack, values.shape[axis]), -np.inf)
+    return below(values.sum(axis=axis) - up(slack, values.shape[axis]))
 
 
 def sum_high(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -118,7 +135,7 @@ def sum_high(values: np.ndarray, axis: int = 0) -> np.ndarray:
 def times_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """A float below x * factor for every x in [low, high], x >= 0."""
     product = np.where(factor >= 0, low, high) * factor
-    return np.nextafter(product - TINY, -np.inf)
+    return below(product - TINY)
 
 
 def least_product_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> np.ndarray:
@@ -132,7 +149,7 @@ def least_product_low(low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> 
     for end, part in zip(high, factor, strict=True):
         np.minimum(least, np.multiply(part, end, out=product), out=least)
     share = np.divide(low, high, out=np.zeros(len(low)), where=high != 0).min(initial=1.0) * (1.0 - 8 * U)
-    return np.nextafter(np.where(least > 0, least * share, least + 0.0 * share) - TINY, -np.inf)
+    return below(np.where(least > 0, least * share, least + 0.0 * share) - TINY)
 
 
 def exp(x: Ball) -> Ball:

@@ -12,7 +12,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup
 from separatrix.core.errors import RejectedError
-from separatrix.kernel.balls import Ball, least_product_low, sum_high, sum_low, times_low
+from separatrix.kernel.balls import Ball, below, least_product_low, sum_high, sum_low, times_low
 from separatrix.kernel.constraints import Tied
 from separatrix.kernel.layer import Layer, Tables
 from separatrix.kernel.loss import Loss
@@ -53,7 +53,7 @@ def margins_low(
         own = own - loss.underflow
     own = times_low(*row.e_single, own)
     if loss is not None:
-        own = np.nextafter(own - loss.single, -np.inf)
+        own = below(own - loss.single)
 
     tied = terms = None
     if group.constraint.kind != "product":
@@ -108,7 +108,7 @@ def _zone(
     if loss is None:
         return total
     worst = sum_high(loss.place[free]) * loss.ceiling[:, :, symbols].max(axis=2)
-    return np.nextafter(total - worst * SAFE, -np.inf)
+    return below(total - worst * SAFE)
 
 
 def _terms(
@@ -123,7 +123,7 @@ def _terms(
     term = times_low(place_low, place_high, term)
     if loss is not None:
         worst = loss.place[places][:, None] * loss.ceiling[:, :, None] * SAFE
-        term = np.nextafter(term - worst, -np.inf)
+        term = below(term - worst)
     return np.where(term > -np.inf, term, -np.inf)  # NaN becomes -inf
 
 
@@ -145,7 +145,7 @@ def _forced(
     term = times_low(row.e_place[0][place], row.e_place[1][place], term)
     if loss is None:
         return term
-    return np.nextafter(term - loss.place[place] * loss.ceiling[of_cell, :, at] * SAFE, -np.inf)
+    return below(term - loss.place[place] * loss.ceiling[of_cell, :, at] * SAFE)
 
 
 def zones_of(where: tuple, query: int, used: np.ndarray) -> Zones:

@@ -17,7 +17,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup
 from separatrix.core.errors import InputError, RejectedError
-from separatrix.kernel.balls import sum_low
+from separatrix.kernel.balls import below, sum_low
 
 MOST_TERMS = 2**21  # of cells that are looked at together
 
@@ -98,7 +98,7 @@ class Tied:
         other = np.where(allowed & ~this, terms, np.inf).min(axis=3, initial=np.inf)
         there = np.where(allowed & this, terms, np.inf).min(axis=3, initial=np.inf)
         base = np.where(must, there, other)
-        gain = np.sort(np.nextafter(there[:, :, may] - base[:, :, may], -np.inf), axis=2)
+        gain = np.sort(below(there[:, :, may] - base[:, :, may]), axis=2)
         low = np.empty((*terms.shape[:2], len(held)))
         for extra in np.unique(wanted):
             total = sum_low(np.concatenate([base, gain[:, :, :extra]], axis=2), axis=2)
@@ -150,7 +150,7 @@ class Tied:
             raise RejectedError("there are more classes of symbols than symbols, and no prices for them")
         price = np.zeros((cells, terms.shape[1], len(classes))) if prices is None else prices[:, :, classes]
         open_ = left[:, None, None, :] & fits
-        reduced = np.where(open_, np.nextafter(cost - price[:, :, None, :], -np.inf), np.inf)
+        reduced = np.where(open_, below(cost - price[:, :, None, :]), np.inf)
         if not open_.any(axis=3).all():
             raise _empty()
         cheapest = np.sort(np.where(left[:, None, :], price, np.inf), axis=2)[:, :, :free]
@@ -212,7 +212,7 @@ class _Step:
         """(cells, k, Q) and (cells, Q) after a letter that costs terms (cells, k, S); dead states cost +inf."""
         cells, rivals, states = least.shape
         seen = np.broadcast_to(alive[:, :, None], (cells, states, len(self.symbols))).reshape(cells, -1)
-        cost = np.nextafter(least[:, :, :, None] + terms[:, :, None, self.symbols], -np.inf).reshape(cells, rivals, -1)
+        cost = below(least[:, :, :, None] + terms[:, :, None, self.symbols]).reshape(cells, rivals, -1)
         cost = np.where(seen[:, None], cost, np.inf)
         after, reached = np.full(least.shape, np.inf), np.zeros(alive.shape, dtype=bool)
         after[:, :, self.targets] = np.minimum.reduceat(cost[:, :, self.order], self.starts, axis=2)

@@ -19,7 +19,7 @@ import numpy as np
 
 from separatrix.core.domain import Constraint
 from separatrix.core.errors import RejectedError
-from separatrix.kernel.balls import sum_low
+from separatrix.kernel.balls import below, sum_low
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Words:
         other = np.where(this, np.inf, terms).min(axis=2, initial=np.inf)
         there = np.where(this, terms, np.inf).min(axis=2, initial=np.inf)
         base = np.where(must, there, other)
-        gain = np.where(may, np.nextafter(there - np.where(may, other, 0.0), -np.inf), np.inf)
+        gain = np.where(may, below(there - np.where(may, other, 0.0)), np.inf)
         gain = np.sort(gain, axis=1)
         taken = np.where(np.arange(gain.shape[1]) < wanted[:, None], gain, 0.0)
         both = np.where(none[:, None], 0.0, np.concatenate([base, taken], axis=1))
@@ -138,7 +138,7 @@ class Words:
         nobody = np.any(~open_.any(axis=2), axis=1)
         none = nobody | (open_.any(axis=1).sum(axis=1) < cost.shape[1])
         price = np.where(open_.any(axis=1), _prices(cost), np.inf)  # of a class that nobody may take: never paid
-        reduced = np.where(open_, np.nextafter(cost - np.where(open_, price[:, None], 0.0), -np.inf), np.inf)
+        reduced = np.where(open_, below(cost - np.where(open_, price[:, None], 0.0)), np.inf)
         cheapest = np.sort(price, axis=1)[:, : cost.shape[1]]
         both = np.concatenate([reduced.min(axis=2), cheapest], axis=1)
         return np.where(none, np.inf, sum_low(np.where(none[:, None], 0.0, both), axis=1))
@@ -155,7 +155,7 @@ class Words:
         least[:, 0] = 0.0
         for letter in np.moveaxis(terms[:, :, known], 1, 0):
             way = (least[:, :, None] < np.inf) & (letter[:, None] < np.inf)  # a sum that overflows is still a way
-            step = np.nextafter(least[:, :, None] + letter[:, None], -np.inf)
+            step = below(least[:, :, None] + letter[:, None])
             step = np.where(way, step, np.inf).reshape(len(terms), -1)
             least = np.full(least.shape, np.inf)
             least[:, targets] = np.minimum.reduceat(step[:, order], starts, axis=1)
