@@ -43,10 +43,11 @@ def losses(
     layer = arch.layers[0]
     assert isinstance(layer, Attention)
     sizes = {name: ab.size(ab.arbs(tensor)) for name, tensor in t.items()}
-    token, place = sizes["embed.token"], sizes.get("embed.position", ab.zeros(words.allowed.shape[0], arch.width))
+    token = sizes["embed.token"]
+    place = sizes.get("embed.position", ab.zeros(len(words.allowed) - arch.blank, arch.width))
     blank = [sizes["embed.blank"][None]] if arch.blank else []
     # symbol and position are rounded before they are added, so their sizes count, not that of their sum
-    places = np.concatenate([place, *blank])[: len(words.allowed)]
+    places = np.concatenate([place, *blank])
     signs = np.concatenate([token[words.ids[:-1]], ab.zeros(1, arch.width)])
     own = token[group.token] + place[group.query]
     cells = np.array([words.only(cell) for cell in range(len(group))])
@@ -146,7 +147,7 @@ class Rounding:
         least = number(spec.least)
         tiny = {name: ab.arbs(spec.is_tiny(tensor)) for name, tensor in (dict(t) | stored).items()}
 
-        # what underflow adds, in units of `least`; relative errors (at most e^0.5) multiply it later
+        # what underflow adds, in units of `least`, before relative errors multiply it
         def flush(size: Arbs, error: Arbs, w: np.ndarray, weight: Arbs, small: Arbs) -> Arbs:
             return ab.dot(error, weight) + ab.dot(size + least * error, small) + ab.arbs((w != 0).sum(axis=0))
 
@@ -162,7 +163,7 @@ class Rounding:
         if spec.least > 0 and not max(path, score) * unit <= 0.5:
             raise RejectedError("too many roundings for this floating-point format")
         bad = number(spec.exp_error) * spec.unit
-        if not (bad < 0.5 and 4 * slots * least < 0.5):
+        if not (bad < 0.5 and 4 * slots * least < 0.125):
             raise RejectedError("exp or the normaliser is not accurate enough in this floating-point format")
         exact = scores_are_exact(layer, stored["query"], stored["key"], [t[name] for name in names], spec)
         return cls(
@@ -172,7 +173,7 @@ class Rounding:
             exp_error=-(1 - bad).log(),
             sum_error=spec.depth(slots) * unit + 4 * slots * least,
             path=path * unit,
-            underflow=4 * least * ab.greatest(of_logits),
+            underflow=8 * least * ab.greatest(of_logits),  # twice e^(1/2 + 1/2 + 1/8) / (1 - bad), bad < 1/6
         )
 
 

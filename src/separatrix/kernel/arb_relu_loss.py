@@ -82,7 +82,7 @@ class Loss:
             path=path.exp() - 1,
             sizes=ab.dot(a2, ar),
             constant=ab.dot(c2, ar) + cr,
-            underflow=8 * least * ab.greatest(of_logits),
+            underflow=12 * least * ab.greatest(of_logits),  # see `relu_loss`
         )
 
     def taken(self, apart: Arbs, label: int, rival: int, high: Arbs) -> Any:

@@ -89,7 +89,7 @@ class Budget:
             beta=Ball.exact(w2) @ Ball.exact(wr),
             sizes=a2 @ ar * SAFE,
             constant=(np.abs(b2) @ ar + np.abs(bias)) * SAFE,
-            underflow=8.0 * spec.least * float(of_logits.max()) * SAFE,  # 2 logits, e^0.5 twice
+            underflow=12.0 * spec.least * float(of_logits.max()) * SAFE,  # 2 logits; e^(9/8) before the unit, e^(1/2)
         )
 
 
@@ -153,7 +153,7 @@ class Loss:
         def whole(some: head_loss.Budget, first: int, answers: bool) -> np.ndarray:
             loss = head_loss.Loss.of(some, group, words.ids[:-2], score, at)
             return (
-                _greatest(loss, allowed, e, values, first, answers) + loss.constant * loss.path + loss.underflow
+                _greatest(loss, allowed, e, values, first, answers) + loss.constant * loss.path + loss.underflow / 2
             ) * SAFE
 
         stream, hidden = np.zeros(len(budget.constant)), len(budget.sizes)
@@ -188,7 +188,7 @@ def _greatest(
     heads, slots, width = e[0].shape
     total = np.zeros(loss.symbol.shape[2])
     step = max(1, CHUNK // (slots * width))
-    common = [np.zeros(0)] * heads
+    common = [np.zeros(e[0].shape[1:])] * heads
     if answers:  # any numbers will do
         common = [_features(values, h, slice(first, first + len(total))).mid.mean(axis=0) for h in range(heads)]
     for h in range(heads):
@@ -196,10 +196,10 @@ def _greatest(
         least = float(sum_low(np.where(allowed, low, np.inf).min(axis=1)))
         for part in (slice(i, i + step) for i in range(0, len(total), step)):
             f = _features(values, h, slice(first + part.start, min(first + part.stop, first + len(total))))
-            mid = f.mid - (common[h] if answers else 0.0)
-            inside = np.where(allowed, mid, np.inf).min(axis=(1, 2)), np.where(allowed, mid, -np.inf).max(axis=(1, 2))
-            centre = (inside[0] + inside[1]) / 2
-            size = np.abs(mid - centre[:, None, None]) + f.rad + np.abs(f.mid) * 2.0**-50
+            f = f - Ball.exact(common[h])
+            ends = np.where(allowed, f.mid, np.inf).min(axis=(1, 2)), np.where(allowed, f.mid, -np.inf).max(axis=(1, 2))
+            centre = (ends[0] + ends[1]) / 2
+            size = np.abs(f.mid - centre[:, None, None]) + f.rad
             paths = (loss.symbol[h].T[part, None, :] + loss.slot[h].T[part, :, None]) * loss.paths[h]
             t = (loss.moved[h] * size + (1.0 + loss.moved[h]) * paths) * SAFE
             total[part] += loss.sums[h] * np.abs(centre) * SAFE

@@ -75,7 +75,7 @@ class Rounding:
             raise RejectedError("a number of this model may overflow in this floating-point format")
         exact = _scores_are_exact(layer, spec)
 
-        # what underflow adds, in units of `least`; relative errors (at most e^0.5) multiply it later
+        # what underflow adds, in units of `least`, before relative errors multiply it
         def flush(size: np.ndarray, error: np.ndarray, w: np.ndarray) -> np.ndarray:
             return error @ w + (size + least * error) @ spec.is_tiny(w) + (w > 0).sum(axis=0)
 
@@ -90,7 +90,7 @@ class Rounding:
         if least > 0 and max(path, score) * unit > 0.5:
             raise RejectedError("too many roundings for this floating-point format")
         bad_exp = spec.exp_error * u
-        if bad_exp >= 0.5 or 4 * weights * least >= 0.5:
+        if bad_exp >= 0.5 or 4 * weights * least >= 0.125:
             raise RejectedError("exp or the normaliser is not accurate enough in this floating-point format")
         return cls(
             layer=layer,
@@ -100,7 +100,8 @@ class Rounding:
             score_underflow=2.0 * least * of_score * SAFE,
             path=path * unit * SAFE,
             sum_error=(spec.depth(weights) * unit + 4.0 * weights * least) * SAFE,
-            underflow=4.0 * least * float(of_logits.max()) * SAFE,
+            # 2 logits; e^(1/2) for a path, e^(1/2 + 1/8) for the sum of the weights, 1 / (1 - bad_exp), bad_exp < 1/6
+            underflow=8.0 * least * float(of_logits.max()) * SAFE,
             exp_error=(bad_exp + bad_exp**2) * SAFE,
             logit_sizes=wv @ wo @ wr * SAFE,
         )
