@@ -26,7 +26,7 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.models.nets import ensembles, load
-from separatrix.models.nets.ensembles.recurrent import LinearScan
+from separatrix.models.nets.ensembles.scans import LinearScan
 
 N, K, B = 7, 3, 4
 DEEP = (Attention(2, 3, 4, mask="causal", scale=0.5, residual=True), FeedForward(9, residual=True), Attention(1, 4, 4))
