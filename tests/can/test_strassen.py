@@ -90,6 +90,12 @@ def test_a_ratio_of_matrix_products_is_the_definition() -> None:
     across[:, 0] = -9000.0
     one, other = sides(far, across, second, v, w), by_definition(far, across, second, v, w)
     assert torch.isfinite(one).all() and torch.equal(one, other)
+    # an input whose products underflow changes nothing for another one, and both have gradients
+    both = [torch.cat(pair).requires_grad_() for pair in zip((first[:1], across[:1] * 0, second[:1], v[:1], w[:1]),
+            (far[:1], across[:1], second[:1], v[:1], w[:1]), strict=True)]  # fmt: skip
+    mixed = sides(*both)
+    assert torch.equal(mixed[:1], sides(*(part[:1] for part in both))) and torch.equal(mixed[1:], one[:1])
+    assert all(torch.isfinite(g).all() for g in torch.autograd.grad(mixed.sum(), both))
 
 
 def test_gradients_pass_through() -> None:

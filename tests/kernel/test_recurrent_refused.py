@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+
 import pytest
 
 from models.recurrent_models import random_recurrent
 from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.errors import UnknownError
 from separatrix.core.guarantee import PROVED
-from separatrix.core.recurrent import Elman
+from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Mixer, Retention, Rwkv, SelectiveSsm
+from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint
+from separatrix.depth.compiler.recurrent import compile_recurrent
 from separatrix.kernel import judge
-from separatrix.kernel.judge import KINDS
+from separatrix.kernel.judge import KINDS, WITH_ARB
 from separatrix.tasks import make_task
 from separatrix.verify.provers import certify
 from separatrix.verify.provers import registry as provers
@@ -39,3 +45,39 @@ def test_provers_of_transformers_prove_nothing(prover: str) -> None:
     model = random_recurrent((Elman(3),), seed=0, vocabulary=2, outputs=2)
     task = make_task("equality", {})
     assert certify(model, task, 4, method=prover).verdict != "proved"
+
+
+MIXERS: list[Mixer] = [
+    LinearAttention(1, 2, 2, 3),
+    Retention(1, 2, 2, 3),
+    DeltaNet(1, 2, 2, 3, negative=True),
+    SelectiveSsm(3, 2, 1, 3, convolution=2),
+    Rwkv(3, 4, 3),
+    Dense(3, 3),
+]
+ABOUT_RECURRENT = ("exhaustive", "counterexample", "automaton", "stored")
+WORDS = {"counterexample": {"tokens": [0, 1, 1, 0], "query": 3}}
+
+
+@pytest.mark.parametrize("engine", ["fast", "arb"])
+@pytest.mark.parametrize("layer", MIXERS, ids=lambda layer: layer.kind)
+def test_no_kind_knows_layers_with_parallel_forms(layer: Mixer, engine: str) -> None:
+    """Before, between or behind layers that it knows, with a state that is rounded or not."""
+    task, known = make_task("equality", {}), 0
+    wide = (Elman(4), dataclasses.replace(layer, width=4) if isinstance(layer, Rwkv) else layer, DiagonalSsm(2, 3))
+    for layers, grid in itertools.product(((layer,), wide, (DiagonalSsm(2, 4), layer)), (None, FixedPoint(4, 2))):
+        model = random_recurrent(layers, seed=0, vocabulary=2, outputs=2, grid=grid)
+        for kind in ABOUT_RECURRENT:
+            claim = Claim(task.name, task.parameters(), 4, KINDS[kind].statement)  # pyright: ignore[reportArgumentType]
+            parts = (PROVED, task.source_sha256(), WORDS.get(kind, {}), {}, model.reference(), WITH_ARB)
+            for factor in ("", "mismatch") if kind == "stored" else ("",):
+                evidence = parts[2] | ({"factor": factor} if factor else {})
+                certificate = Certificate(kind, claim, *parts[:2], evidence, *parts[3:])
+                verdict = judge(certificate, model.arch, model.tensors, engine=engine)  # pyright: ignore[reportArgumentType]
+                assert not verdict.accepted and verdict.exit_code in (2, 3), (kind, verdict.sentence)
+                known += verdict.exit_code == 3
+        for prover in provers:
+            assert certify(model, task, 4, method=prover).verdict == "unknown"
+        with pytest.raises(UnknownError):
+            compile_recurrent(model, 4, [3])
+    assert known > 20

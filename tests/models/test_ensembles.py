@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Readout, Table
+from separatrix.core.arch import (
+    Arch,
+    Attention,
+    FeedForward,
+    HigherOrder,
+    Linear,
+    PointerSet,
+    Readout,
+    Strassen,
+    Table,
+)
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
 from separatrix.core.numeric import Numeric, NumericLayer
@@ -16,14 +26,17 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.models.nets import ensembles, load
-from separatrix.models.nets.ensembles.recurrent import LinearScan
+from separatrix.models.nets.ensembles.scans import LinearScan
 
 N, K, B = 7, 3, 4
 DEEP = (Attention(2, 3, 4, mask="causal", scale=0.5, residual=True), FeedForward(9, residual=True), Attention(1, 4, 4))
+TUPLES = (HigherOrder(2, 3, 4, scale=0.7, residual=True), FeedForward(9, residual=True), Strassen(2, 3, 5, scale=0.5))
 ARCHS: dict[str, AnyArch] = {
     "transformer": Arch(12, Table(5, N), DEEP, Readout(3), blank=True),
     "linear": Arch(6, Linear(2, N), DEEP[:2], Readout(2, "reals")),
     "pointers": Arch(2 + 8, PointerSet(2, N, 2, 4, "sum"), DEEP[2:], Readout(2, "reals")),
+    "third-order, then Strassen": Arch(12, Table(5, N), TUPLES, Readout(3), blank=True),
+    "Strassen, then third-order": Arch(12, Table(5, N), TUPLES[::-1], Readout(3)),
     "recurrent": Recurrent(6, Table(5, N), (Elman(8), Lstm(5), Gru(4), DiagonalSsm(6, 7)), Readout(3)),
     "elman": Recurrent(6, Table(5), (Elman(8, "tanh"),), Readout(3)),
     "positional": Positional(

@@ -1,7 +1,7 @@
 """Recurrent models as data: a token table, layers that carry a state from each position to the next, a read-out.
 
-Every layer starts from its stored start state, reads the stream below it position by position, and hands its output
-to the layer above. The read-out sees the last layer's output at the scored position, and nothing else.
+Every layer starts from its stored start state (those of `core.mixers` from zero), reads the stream below it position by
+position, and hands its output to the layer above. The read-out sees the last layer's output at the scored position.
 """
 
 from __future__ import annotations
@@ -12,6 +12,19 @@ from typing import Any, Literal
 
 from separatrix.core.arch import FORMAT, Readout, Table, encode
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import (
+    MIXERS,
+    DeltaNet,
+    Dense,
+    LinearAttention,
+    Retention,
+    Rwkv,
+    SelectiveSsm,
+    check_mixer,
+    mixer_shapes,
+    mixer_sizes,
+    mixer_state,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,8 @@ class DiagonalSsm:
     kind: Literal["diagonal-ssm"] = "diagonal-ssm"
 
 
-Cell = Elman | Lstm | Gru | DiagonalSsm
+Gated = Elman | Lstm | Gru | DiagonalSsm
+Cell = Gated | LinearAttention | Retention | DeltaNet | SelectiveSsm | Rwkv | Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +136,14 @@ class Recurrent:
 
     def check(self) -> None:
         """Raises InputError where a size is not positive or the rounding makes no sense."""
-        sizes = [self.width, self.readout.outputs, *(layer.units for layer in self.layers)]
-        sizes += [layer.hidden for layer in self.layers if isinstance(layer, DiagonalSsm)]
+        sizes, below = [self.width, self.readout.outputs], self.width
+        for layer in self.layers:
+            if isinstance(layer, MIXERS):
+                sizes += mixer_sizes(layer)
+                check_mixer(layer, below)
+            else:
+                sizes += [layer.units, output_width(layer)]
+            below = output_width(layer)
         if min(sizes) < 1 or max(sizes) > 2**31:
             raise InputError("a width, number of units or output count in the config is not a positive 31-bit number")
         if not self.layers:
@@ -137,12 +157,14 @@ class Recurrent:
 
 def state_width(layer: Cell) -> int:
     """Numbers of one layer's state."""
+    if isinstance(layer, MIXERS):
+        return mixer_state(layer)
     return layer.units * (2 if isinstance(layer, Lstm | DiagonalSsm) else 1)
 
 
 def output_width(layer: Cell) -> int:
     """Width of one layer's output."""
-    return layer.hidden if isinstance(layer, DiagonalSsm) else layer.units
+    return layer.units if isinstance(layer, Elman | Lstm | Gru) else layer.hidden
 
 
 def recurrent_shapes(arch: Recurrent) -> dict[str, tuple[int, ...]]:
@@ -152,17 +174,22 @@ def recurrent_shapes(arch: Recurrent) -> dict[str, tuple[int, ...]]:
         shapes["embed.position"] = (arch.first.positions, arch.width)
     widths = [arch.width, *(output_width(layer) for layer in arch.layers)]
     for i, (layer, (below, _)) in enumerate(zip(arch.layers, pairwise(widths), strict=True)):
-        u, gates = layer.units, {"elman": 1, "lstm": 4, "gru": 3, "diagonal-ssm": 2}[layer.kind]
-        own: dict[str, tuple[int, ...]] = {"in": (below, gates * u), "bias": (gates * u,)}
-        if isinstance(layer, DiagonalSsm):
-            own |= {"diagonal": (2, u), "out": (2 * u, layer.hidden)}
-            own |= {"skip": (below, layer.hidden), "out_bias": (layer.hidden,)}
-        else:
-            own["recurrent"] = (u, gates * u)
-        if isinstance(layer, Gru):
-            own["candidate_bias"] = (u,)
-        own["start"] = (state_width(layer),)
+        own = mixer_shapes(layer, below) if isinstance(layer, MIXERS) else _shapes(layer, below)
         shapes |= {f"layers.{i}.{name}": shape for name, shape in own.items()}
     shapes["readout.weight"] = (widths[-1], arch.readout.outputs)
     shapes["readout.bias"] = (arch.readout.outputs,)
     return shapes
+
+
+def _shapes(layer: Gated, below: int) -> dict[str, tuple[int, ...]]:
+    u, gates = layer.units, {"elman": 1, "lstm": 4, "gru": 3, "diagonal-ssm": 2}[layer.kind]
+    own: dict[str, tuple[int, ...]] = {"in": (below, gates * u), "bias": (gates * u,)}
+    if isinstance(layer, DiagonalSsm):
+        own |= {"diagonal": (2, u), "out": (2 * u, layer.hidden)}
+        own |= {"skip": (below, layer.hidden), "out_bias": (layer.hidden,)}
+    else:
+        own["recurrent"] = (u, gates * u)
+    if isinstance(layer, Gru):
+        own["candidate_bias"] = (u,)
+    own["start"] = (state_width(layer),)
+    return own

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from separatrix.core.errors import RejectedError
+from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
 from separatrix.kernel.arb_nets import Matrix, Number, entries, exact, number, stack
 
+KNOWN = (Elman, Lstm, Gru, DiagonalSsm)
 Row = list[Number]
 
 
@@ -23,6 +24,9 @@ class RecurrentNet:
     bits = (128, 512, 2048, 8192)
 
     def __init__(self, arch: Recurrent, tensors: Mapping[str, np.ndarray]) -> None:
+        """UnknownError for layers that are not computed here."""
+        if strange := [layer.kind for layer in arch.layers if not isinstance(layer, KNOWN)]:
+            raise UnknownError(f"balls are not computed through {strange[0]} layers")
         self.arch, self.tensors = arch, tensors
         self.maps = {name: exact(tensor) for name, tensor in tensors.items() if not name.startswith("embed.")}
 
@@ -46,7 +50,9 @@ class RecurrentNet:
 
     def _step(self, i: int, old: Row, x: Matrix) -> tuple[Row, Matrix]:
         """State and output of layer i after a position where it reads the row x."""
-        layer, u = self.arch.layers[i], self.arch.layers[i].units
+        layer = self.arch.layers[i]
+        assert isinstance(layer, KNOWN)
+        u = layer.units
         drive = self._row(x, i, "in", "bias")
         if isinstance(layer, DiagonalSsm):
             re, im = entries(self.maps[f"layers.{i}.diagonal"])

@@ -7,7 +7,17 @@ from typing import Literal
 
 import numpy as np
 
-from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, PointerSet, Readout, Table
+from separatrix.core.arch import (
+    Arch,
+    Attention,
+    FeedForward,
+    HigherOrder,
+    LayerNorm,
+    PointerSet,
+    Readout,
+    Strassen,
+    Table,
+)
 from separatrix.core.config import AnyArch
 from separatrix.core.domain import PointerSets, RealAnswer
 from separatrix.core.errors import InputError
@@ -35,12 +45,14 @@ def one_layer(
     mlp: int = 0,
     mlp_residual: bool = True,
     norm: bool = False,
+    pairs: Literal["", "third-order", "strassen"] = "",
 ) -> Arch:
     """One attention layer with scale 1 / sqrt(key_width), a ReLU layer of width `mlp` if any, and the read-out.
 
     Symbols are read from a table with learned positions. Pointer sets are read as (z ; key ; sum of the keys pointed
     at), with keys of width (width - dim) / 2. key_width and value_width are per head, width // heads by default.
-    With `norm` each layer reads a layer norm of the stream, and so does the read-out.
+    With `norm` each layer reads a layer norm of the stream, and so does the read-out. `pairs` names attention over
+    pairs of tokens, which has no norm, in place of attention over tokens.
 
     >>> from separatrix.tasks import make_task
     >>> one_layer(make_task("index-lookup", {"symbols": 4}), 8, width=16).layers[0].scale
@@ -48,6 +60,8 @@ def one_layer(
     """
     if width < 1 or heads < 1 or width < heads:
         raise InputError(f"width = {width}, heads = {heads}; take at least one dimension a head")
+    if pairs not in ("", "third-order", "strassen") or (pairs and norm):
+        raise InputError(f"pairs = {pairs!r}, norm = {norm}; take third-order or strassen, without a norm, or neither")
     domain, outputs = task.domain(n), task.outputs()
     alphabet = domain.alphabets[0]
     if isinstance(alphabet, PointerSets):
@@ -61,8 +75,14 @@ def one_layer(
         raise InputError(f"{task.name} has symbols and real parts; no standard model reads both")
     m, v = key_width or width // heads, value_width or width // heads
     pre: Literal["none", "pre"] = "pre" if norm else "none"
-    attention = Attention(heads, m, v, scale=1.0 / math.sqrt(m), norm=pre, residual=residual)
-    layers: list[Attention | FeedForward | LayerNorm] = [attention]
+    scale = 1.0 / math.sqrt(m)
+    layers: list[Attention | FeedForward | LayerNorm | HigherOrder | Strassen] = []
+    if pairs == "third-order":
+        layers.append(HigherOrder(heads, m, v, scale=scale, residual=residual))
+    elif pairs == "strassen":
+        layers.append(Strassen(heads, m, v, scale=scale, residual=residual))
+    else:
+        layers.append(Attention(heads, m, v, scale=scale, norm=pre, residual=residual))
     if mlp:
         layers.append(FeedForward(mlp, norm=pre, residual=mlp_residual))
     if norm:

@@ -21,6 +21,7 @@ from separatrix.core.files import (
     tensors_to_bytes,
     write_atomically,
 )
+from separatrix.core.mixers import DeltaNet, LinearAttention, Retention
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import FixedPoint, Recurrent
@@ -137,4 +138,6 @@ def _describe(layer: object) -> str:
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     if isinstance(layer, FeedForward):
         return f"hidden width {layer.hidden}"
+    if isinstance(layer, LinearAttention | Retention | DeltaNet):
+        return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     return f"{layer.units} units"  # pyright: ignore[reportAttributeAccessIssue]

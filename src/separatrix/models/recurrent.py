@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import MIXERS
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent, state_width
+from separatrix.models.mixers import mixer_output, mixer_start, mixer_step
 from separatrix.models.model import Model
 
 
@@ -23,10 +25,12 @@ class Runner:
             raise InputError(f"a recurrent model is needed; this is a {model.arch.kind}")
         self.arch = model.arch
         self.t = {name: tensor.astype(np.float64) for name, tensor in model.tensors.items()}
+        self.own = [layer_tensors(self.t, i) for i in range(len(self.arch.layers))]
 
     def start(self, batch: int) -> np.ndarray:
         """(batch, state_numbers) the state before the first token."""
-        parts = [self.t[f"layers.{i}.start"] for i in range(len(self.arch.layers))]
+        layers = enumerate(self.arch.layers)
+        parts = [mixer_start(x) if isinstance(x, MIXERS) else self.t[f"layers.{i}.start"] for i, x in layers]
         return np.tile(self.rounded(np.concatenate(parts)), (batch, 1))
 
     def step(self, states: np.ndarray, tokens: np.ndarray, position: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +49,7 @@ class Runner:
             left += state_width(layer)
             new = self.rounded(self._layer(i, old, x))
             parts.append(new)
-            x = self._output(i, new, x)
+            x = self._output(i, old, new, x)
         return np.concatenate(parts, axis=1), x
 
     def run(self, states: np.ndarray, tokens: np.ndarray, first: int = 0) -> np.ndarray:
@@ -93,7 +97,9 @@ class Runner:
     def _layer(self, i: int, old: np.ndarray, x: np.ndarray) -> np.ndarray:
         """(batch, state) of layer i after a position where it reads x (batch, width)."""
         layer, t = self.arch.layers[i], self.t
-        drive, u = x @ t[f"layers.{i}.in"] + t[f"layers.{i}.bias"], self.arch.layers[i].units
+        if isinstance(layer, MIXERS):
+            return mixer_step(layer, self.own[i], old, x)
+        drive, u = x @ t[f"layers.{i}.in"] + t[f"layers.{i}.bias"], layer.units
         match layer:
             case Elman():
                 active = drive + old @ t[f"layers.{i}.recurrent"]
@@ -112,12 +118,20 @@ class Runner:
                 (re, im), left, right = t[f"layers.{i}.diagonal"], old[:, :u], old[:, u:]
                 return np.concatenate([re * left - im * right, re * right + im * left], axis=1) + drive
 
-    def _output(self, i: int, new: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def _output(self, i: int, old: np.ndarray, new: np.ndarray, x: np.ndarray) -> np.ndarray:
         """(batch, width) what layer i hands on."""
         layer, t = self.arch.layers[i], self.t
+        if isinstance(layer, MIXERS):
+            return mixer_output(layer, self.own[i], old, new, x)
         if isinstance(layer, DiagonalSsm):
             return np.maximum(new @ t[f"layers.{i}.out"] + x @ t[f"layers.{i}.skip"] + t[f"layers.{i}.out_bias"], 0.0)
         return new[:, : layer.units]
+
+
+def layer_tensors(tensors: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """Those of layer i, by their names without its number."""
+    start = f"layers.{i}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

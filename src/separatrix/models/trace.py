@@ -8,6 +8,7 @@ import numpy as np
 
 from separatrix.core.arch import Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import DeltaNet, LinearAttention, Retention
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent, state_width
@@ -19,6 +20,7 @@ from separatrix.models.positional import patterns, streams
 from separatrix.models.recurrent import Runner
 
 Part = tuple[str, int, int]
+HEADED = (LinearAttention, Retention, DeltaNet)
 MOST_TUPLES = 2**23  # weights of one tuple layer that are held
 
 
@@ -187,7 +189,8 @@ def _recurrent(model: Model, arch: Recurrent, tokens: np.ndarray, outputs: np.nd
         width = state_width(layer)
         own, left = table[:, left : left + width], left + width
         named = arch.residual if i == 0 else ()
-        note = f"{layer.units} units, {width} numbers carried from each position to the next"
+        what = _heads(layer.heads) if isinstance(layer, HEADED) else f"{layer.units} units"
+        note = f"{what}, {width} numbers carried from each position to the next"
         steps.append(Step(layer.kind, note, (), own[:-1], own[1:], whole(named, width, "state")))
     start = table[:1]
     return Trace(arch.kind, (), start, whole((), start.shape[1], "state"), tuple(steps), outputs)

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import MIXERS
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
 from separatrix.core.shapes import tensor_shapes
+from separatrix.models.nets.ensembles.mixers import mixer_outputs
 
 
 class RecurrentNet(nn.Module):
@@ -26,8 +28,13 @@ class RecurrentNet(nn.Module):
     """
 
     def __init__(self, arch: Recurrent, tensors: Mapping[str, Tensor]) -> None:
-        """Takes the tensors as they are, dtypes included; InputError for missing, unknown or misshapen ones."""
+        """Takes the tensors as they are, dtypes included; InputError for missing, unknown or misshapen ones.
+
+        InputError too for a rounded state in layers of `core.mixers`, which are computed for all positions at once.
+        """
         super().__init__()
+        if isinstance(arch.state, FixedPoint) and any(isinstance(layer, MIXERS) for layer in arch.layers):
+            raise InputError("states that are rounded step by step have no parallel form; use models.evaluate")
         shapes = tensor_shapes(arch)
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
             raise InputError("the tensors' names and shapes are not those of this architecture")
@@ -70,8 +77,11 @@ class RecurrentNet(nn.Module):
 
     def _layer(self, i: int, x: Tensor) -> Tensor:
         """(batch, positions, width) what layer i hands on."""
-        layer, u = self.arch.layers[i], self.arch.layers[i].units
-        drive = x @ self._tensor(f"layers.{i}.in") + self._tensor(f"layers.{i}.bias")
+        layer = self.arch.layers[i]
+        if isinstance(layer, MIXERS):
+            own = {n.split(".", 2)[2]: self._tensor(n)[None] for n in self.names if n.startswith(f"layers.{i}.")}
+            return mixer_outputs(layer, own, x[None])[0]
+        u, drive = layer.units, x @ self._tensor(f"layers.{i}.in") + self._tensor(f"layers.{i}.bias")
         state = self._rounded(self._tensor(f"layers.{i}.start")).expand(len(x), -1)
         back = None if isinstance(layer, DiagonalSsm) else self._tensor(f"layers.{i}.recurrent")
         states = []
@@ -86,7 +96,9 @@ class RecurrentNet(nn.Module):
 
     def _step(self, i: int, old: Tensor, drive: Tensor, back: Tensor | None) -> Tensor:
         """(batch, state) after a position."""
-        layer, u = self.arch.layers[i], self.arch.layers[i].units
+        layer = self.arch.layers[i]
+        assert not isinstance(layer, MIXERS)
+        u = layer.units
         if back is None:
             re, im = self._tensor(f"layers.{i}.diagonal")
             left, right = old[:, :u], old[:, u:]

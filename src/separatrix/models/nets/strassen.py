@@ -26,8 +26,16 @@ def sides(first: Tensor, across: Tensor, second: Tensor, v: Tensor, w: Tensor) -
     y = torch.exp(across - across.amax(dim=(1, 2), keepdim=True))
     z = torch.exp(second - second.amax(dim=2, keepdim=True))
     below = ((x @ y) * z).sum(dim=2)
-    if bool((below < torch.finfo(below.dtype).tiny ** 0.6).any()):
-        return by_definition(first, across, second, v, w)
+    lost = (below < torch.finfo(below.dtype).tiny ** 0.6).any(dim=1)
+    if bool(lost.any()):  # an input alone, so that no other's result depends on it
+        kept, gone = (~lost).nonzero()[:, 0], lost.nonzero()[:, 0]
+        exact = by_definition(*(part[gone] for part in (first, across, second, v, w)))
+        out = exact.new_zeros(len(first), *exact.shape[1:]).index_copy(0, gone, exact)
+        return out.index_copy(0, kept, _ratio(*(part[kept] for part in (x, y, z, below, v, w))))
+    return _ratio(x, y, z, below, v, w)
+
+
+def _ratio(x: Tensor, y: Tensor, z: Tensor, below: Tensor, v: Tensor, w: Tensor) -> Tensor:
     # (batch, channels, queries, tokens) @ (batch, channels, tokens, tokens)
     left = x[:, None] * v.transpose(1, 2)[:, :, None]
     above = ((left @ y[:, None]) * (z[:, None] * w.transpose(1, 2)[:, :, None])).sum(dim=3)

@@ -16,6 +16,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.shapes import tensor_shapes
 from separatrix.models.nets.pointers import pointer_queries
 from separatrix.models.nets.strassen import sides
+from separatrix.models.nets.third_order import third_order_attention
 
 
 def trains(name: str, tensor: Tensor) -> bool:
@@ -38,8 +39,8 @@ class Transformer(nn.Module):
         """
         super().__init__()
         first = arch.first
-        if any(isinstance(layer, HigherOrder) for layer in arch.layers):
-            raise InputError("the torch modules have no attention over tuples of tokens; use models.evaluate")
+        if any(isinstance(layer, HigherOrder) and layer.order > 3 for layer in arch.layers):
+            raise InputError("the torch modules have no attention over triples of tokens or more; use models.evaluate")
         if isinstance(first, PointerSet) and "moment" in (first.keys, first.query):
             raise InputError(
                 "moment-curve keys are exact integers of any size, which torch does not have; "
@@ -91,10 +92,9 @@ class Transformer(nn.Module):
         for i, layer in enumerate(self.arch.layers):
             at = wanted if i == last else everywhere
             kept = x[:, at]
-            assert not isinstance(layer, HigherOrder)
             if isinstance(layer, Attention):
                 out = self._attend(i, layer, self._read(i, layer, x), at)
-            elif isinstance(layer, Strassen):
+            elif isinstance(layer, HigherOrder | Strassen):
                 out = self._pairs(i, layer, x, at)
             elif isinstance(layer, FeedForward):
                 out = self._feed(i, layer, self._read(i, layer, kept))
@@ -170,16 +170,19 @@ class Transformer(nn.Module):
             heads = weights @ torch.einsum("bjd,hdv->bhjv", x, value)
         return torch.einsum("bhqv,hvd->bqd", heads, self._tensor(f"layers.{i}.output"))
 
-    def _pairs(self, i: int, layer: Strassen, x: Tensor, at: Tensor) -> Tensor:
-        """(batch, queries, width): what the heads of Strassen attention write at the positions `at` of the stream x."""
+    def _pairs(self, i: int, layer: HigherOrder | Strassen, x: Tensor, at: Tensor) -> Tensor:
+        """(batch, queries, width): what heads over pairs of tokens write at the positions `at` of the stream x."""
         query, keys, values, output = (
             self._tensor(f"layers.{i}.{name}") for name in ("query", "keys", "values", "output")
         )
         out = torch.zeros(1, 1, x.shape[2], dtype=x.dtype, device=x.device)
         for h in range(layer.heads):
             q, (g, k), (v, w) = x[:, at] @ query[h] * layer.scale, (x @ m[h] for m in keys), (x @ m[h] for m in values)
-            across = g @ k.transpose(1, 2) * layer.scale
-            out = out + sides(q @ g.transpose(1, 2), across, q @ k.transpose(1, 2), v, w) @ output[h]
+            if isinstance(layer, HigherOrder):
+                out = out + third_order_attention(q, g, k, v, w) @ output[h]
+            else:
+                across = g @ k.transpose(1, 2) * layer.scale
+                out = out + sides(q @ g.transpose(1, 2), across, q @ k.transpose(1, 2), v, w) @ output[h]
         return out
 
     def _feed(self, i: int, layer: FeedForward, x: Tensor) -> Tensor:

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import MIXERS
 from separatrix.core.recurrent import DiagonalSsm, Elman, Exact, Gru, Lstm, Recurrent
+from separatrix.models.nets.ensembles.mixers import mixer_outputs
 from separatrix.models.nets.ensembles.parts import affine, first_rows, read_out, table_rows
+from separatrix.models.nets.ensembles.scans import LinearScan
 
 
 def recurrent_outputs(
@@ -23,6 +26,10 @@ def recurrent_outputs(
         x = x + first_rows(t["embed.position"], tokens.shape[2])
     for i, layer in enumerate(arch.layers):
         own = {name.removeprefix(f"layers.{i}."): value for name, value in t.items() if name.startswith(f"layers.{i}.")}
+        if isinstance(layer, MIXERS):
+            at = queries if i == len(arch.layers) - 1 else None
+            x, queries = mixer_outputs(layer, own, x, at), queries if at is None else None
+            continue
         drive = affine(x, own["in"], own["bias"])
         match layer:
             case DiagonalSsm():
@@ -83,30 +90,3 @@ def _diagonal(layer: DiagonalSsm, own: Mapping[str, Tensor], drive: Tensor) -> T
     states = LinearScan.apply(turn, inputs, s)
     assert isinstance(states, Tensor)
     return torch.cat([states.real, states.imag], dim=3)
-
-
-class LinearScan(torch.autograd.Function):
-    """s_j = a s_{j-1} + x_j for complex a (members, 1, u), x (members, batch, positions, u), s_0 (members, batch, u).
-
-    Backward runs the same recurrence from the end, with conj(a); on a CPU the sequential scan beats doubling.
-    """
-
-    @staticmethod
-    def forward(ctx, a: Tensor, x: Tensor, s: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        states, state = torch.empty_like(x), s
-        for j in range(x.shape[2]):
-            state = torch.addcmul(x[:, :, j], a, state, out=states[:, :, j])
-        ctx.save_for_backward(a, s, states)
-        return states
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        a, s, states = ctx.saved_tensors
-        back, total = a.conj(), torch.zeros_like(s)
-        through = torch.empty_like(grad)
-        for j in reversed(range(grad.shape[2])):
-            total = grad[:, :, j] + back * total
-            through[:, :, j] = total
-        before = torch.cat([s[:, :, None], states[:, :, :-1]], dim=2)
-        by_turn = (through * before.conj()).sum(dim=(1, 2))[:, None]
-        return by_turn, through, back * total

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from separatrix.core.arch import Arch, Attention, FeedForward, Linear, PointerSet, Table
+from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Strassen, Table
 from separatrix.core.errors import InputError
 from separatrix.models.nets.ensembles.parts import affine, first_rows, table_rows
 from separatrix.models.nets.pointers import pointer_queries
+from separatrix.models.nets.strassen import sides
+from separatrix.models.nets.third_order import third_order_attention
 
 
 def transformer_outputs(
@@ -26,6 +28,8 @@ def transformer_outputs(
         match layer:
             case Attention(norm="none"):
                 out = _attend(i, layer, t, x, kept, at)
+            case HigherOrder(order=3) | Strassen():
+                out = _attend_pairs(i, layer, t, x, kept)
             case FeedForward(norm="none"):
                 hidden = torch.relu(affine(kept, t[f"layers.{i}.in"], t[f"layers.{i}.in_bias"]))
                 out = affine(hidden, t[f"layers.{i}.out"], t[f"layers.{i}.out_bias"])
@@ -74,6 +78,20 @@ def _attend(i: int, layer: Attention, t: Mapping[str, Tensor], x: Tensor, kept: 
     output = t[f"layers.{i}.output"]  # members head v width
     joined = heads.transpose(2, 3).flatten(start_dim=3)  # members batch query head*v
     return affine(joined, output.flatten(start_dim=1, end_dim=2))
+
+
+def _attend_pairs(i: int, layer: HigherOrder | Strassen, t: Mapping[str, Tensor], x: Tensor, kept: Tensor) -> Tensor:
+    """(members, batch, queries, width): what heads over pairs of tokens write at the positions of `kept`."""
+    q = _split(kept, t[f"layers.{i}.query"]) * layer.scale
+    (a, b), (v, w) = ([_split(x, part) for part in t[f"layers.{i}.{name}"].unbind(1)] for name in ("keys", "values"))
+    if isinstance(layer, HigherOrder):
+        heads = third_order_attention(q, a, b, v, w)
+    else:
+        scores = (q @ a.transpose(3, 4), a @ b.transpose(3, 4) * layer.scale, q @ b.transpose(3, 4))
+        flat = sides(*(part.flatten(end_dim=2) for part in (*scores, v, w)))
+        heads = flat.view(*q.shape[:4], -1)
+    joined = heads.transpose(2, 3).flatten(start_dim=3)
+    return affine(joined, t[f"layers.{i}.output"].flatten(start_dim=1, end_dim=2))
 
 
 def _split(x: Tensor, weight: Tensor) -> Tensor:
