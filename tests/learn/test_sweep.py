@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from learn.killed import table
 from separatrix.core import jobs
 from separatrix.core.errors import InputError, SeparatrixError
 from separatrix.learn.cohort import Member
@@ -39,15 +38,6 @@ def some_runs(count: int = 6, steps: int = 20) -> list[Run]:
     ]
 
 
-def table(store: Store) -> list[tuple]:
-    """All that a run leaves but its time, and its model's bytes."""
-    return sorted(
-        (row.run.key, row.run.label, row.state, row.steps, row.score, tuple(row.metrics.items()),
-         store.curve(row.run.key).tobytes(), (store.model_folder(row.run.key) / "model.safetensors").read_bytes())
-        for row in store.finished()
-    )  # fmt: skip
-
-
 def test_keys_name_what_a_run_is() -> None:
     runs = some_runs()
     assert len({run.key for run in runs}) == 6 and len({run.cohort for run in runs}) == 2
@@ -63,41 +53,6 @@ def test_results_depend_on_no_cohort_and_no_worker(tmp_path: Path) -> None:
         assert sweep("x", some_runs(), measure, store) == 0  # finished runs are not repeated
         stores.append(table(store))
     assert stores[0] == stores[1] == stores[2]
-
-
-DRIVER = """
-import sys
-from pathlib import Path
-sys.path[:0] = {path!r}
-from learn.test_sweep import measure, some_runs
-from separatrix.learn.store import Store
-from separatrix.learn.sweep import sweep
-sweep("x", some_runs(12, 150), measure, Store(Path({folder!r})), cohort=2, workers={workers!r})
-"""
-
-
-def test_a_killed_driver_goes_on(tmp_path: Path) -> None:
-    """kill -9 at random moments, then resume: the table of an undisturbed sweep."""
-    calm = Store(tmp_path / "calm")
-    sweep("x", some_runs(12, 150), measure, calm)
-    folder, rng = tmp_path / "killed", np.random.default_rng(0)
-    here = [str(Path(__file__).parents[1]), *sys.path]
-    code = DRIVER.format(path=here, folder=str(folder), workers="local:1")
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-        try:
-            # the first ones die early; then there is time for at least one cohort
-            process.wait(timeout=float(rng.uniform(1.0, 2.5) if kills < 3 else rng.uniform(6.0, 20.0)))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills
-    assert table(Store(folder)) == table(calm)
-    assert not list((folder / "checkpoints").glob("*")) if (folder / "checkpoints").exists() else True
 
 
 def test_the_store_exports_and_names_its_errors(tmp_path: Path) -> None:

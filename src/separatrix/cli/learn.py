@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
         with _bar(len(planned), done, as_json) as step:
             sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=step)
         keys = {run.key for run in planned}
-        rows = [row for row in kept.finished(name) if row.run.key in keys]
+        rows = [row for row in kept.finished() if row.run.key in keys]  # experiments share runs
         found = points(experiment, rows)
         if figure is not None:
             write_atomically(figure, picture(experiment, size, found).encode())

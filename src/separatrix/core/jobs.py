@@ -1,12 +1,15 @@
-"""The one executor of parallel jobs: a process pool on this machine, or the calling process itself."""
+"""The one executor of parallel jobs: the calling process itself, a process pool on this machine, or Ray."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from types import ModuleType
 from typing import TypeVar
 
 from separatrix.core.errors import InputError, SeparatrixError
@@ -29,7 +32,7 @@ def run(function: Callable[[A], B], arguments: Iterable[A], workers: int = 1) ->
     if workers <= 1:
         yield from map(function, arguments)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _pool(workers) as pool:
         futures = [pool.submit(function, argument) for argument in arguments]
         try:
             for future in futures:
@@ -39,15 +42,34 @@ def run(function: Callable[[A], B], arguments: Iterable[A], workers: int = 1) ->
                 future.cancel()
 
 
-def unordered(function: Callable[[A], B], arguments: Sequence[A], workers: str = "local") -> Iterator[B]:
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is killed would wait for work for ever; this one ends with it."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+
+
+def unordered(
+    function: Callable[[A], B], arguments: Sequence[A], workers: str = "local", gpus: float = 0.0
+) -> Iterator[B]:
     """`map` in the order in which results come; the same results whichever workers compute them.
 
-    workers: `local` (a process a core), `local:K`, `local:1` (this process), `ray`, `ray://ADDRESS`. A worker that dies
-    is replaced and its job tried again, `TRIES` times in all. Raises InputError for other words, or without ray.
+    workers: `local` (a process a core), `local:K`, `local:1` (this process), `ray` (the cluster of RAY_ADDRESS or of
+        this machine, else one that starts and ends with the call), `ray://ADDRESS`. A worker that dies is replaced and
+        its job tried again, `TRIES` times in all.
+    gpus: that a job takes on a cluster; 0 for none.
+
+    Raises:
+        InputError: other words, without ray, or no cluster at the address. Of a job: what it raised.
+        SeparatrixError: a worker died too often.
     """
     kind, _, count = workers.partition(":")
-    if kind == "ray":
-        yield from _by_ray(function, arguments, None if workers == "ray" else workers)
+    if workers == "ray" or (workers.startswith("ray://") and workers != "ray://"):
+        yield from _by_ray(function, arguments, None if workers == "ray" else workers, gpus)
         return
     if kind != "local" or (count and not (count.isdecimal() and int(count) > 0)):
         raise InputError(f"workers {workers!r} is none of local, local:K, ray, ray://ADDRESS")
@@ -57,7 +79,7 @@ def unordered(function: Callable[[A], B], arguments: Sequence[A], workers: str =
         return
     left = dict.fromkeys(range(len(arguments)), 0)  # job -> how often its pool broke
     while left:
-        with ProcessPoolExecutor(min(processes, len(left)), mp_context=get_context("spawn")) as pool:
+        with _pool(min(processes, len(left))) as pool:
             futures = {pool.submit(function, arguments[i]): i for i in left}
             try:
                 for future in as_completed(futures):
@@ -74,15 +96,38 @@ def unordered(function: Callable[[A], B], arguments: Sequence[A], workers: str =
                     future.cancel()
 
 
-def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | None) -> Iterator[B]:
+def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | None, gpus: float) -> Iterator[B]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
     try:
-        import ray  # pyright: ignore[reportMissingImports]
+        import ray
+        from ray.exceptions import RayTaskError, WorkerCrashedError
     except ImportError as error:
         raise InputError("workers `ray` need the extra: pip install 'separatrix[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    remote = ray.remote(max_retries=TRIES)(function)
-    pending = [remote.remote(argument) for argument in arguments]
-    while pending:
-        ready, pending = ray.wait(pending)
-        yield ray.get(ready[0])
+    if not arguments:
+        return
+    own = not ray.is_initialized()
+    if own:
+        _join(ray, address)
+    try:
+        remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
+        pending = [remote.remote(argument) for argument in arguments]
+        while pending:
+            ready, pending = ray.wait(pending)
+            try:
+                yield ray.get(ready[0])
+            except RayTaskError as error:
+                raise error.cause if isinstance(error.cause, Exception) else error from None
+            except WorkerCrashedError as error:
+                raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _join(ray: ModuleType, address: str | None) -> None:
+    """Connects to a cluster, or starts one on this machine."""
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(f"no Ray cluster answers at {address or 'RAY_ADDRESS'}: {first}") from error

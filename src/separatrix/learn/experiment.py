@@ -28,6 +28,8 @@ class Experiment:
         theirs: the paper's setting and numbers, for the docs.
         curve: (x, metric) pairs where one run gives many points; `x` then only names the axis, and the learning rate
             is chosen by the validation score, never by what is shown.
+        by_score: the learning rate is chosen by the validation score for points too, where `y` is measured outside of
+            the training distribution.
         y_title: the words on the figure's axis. less: smaller values are better. log: (across, up).
         report: lines under the table, from the trained models that the store keeps.
     """
@@ -41,6 +43,7 @@ class Experiment:
     y: str = "accuracy"
     theirs: str = ""
     curve: tuple[tuple[float, str], ...] = ()
+    by_score: bool = False
     y_title: str = "share of right answers"
     less: bool = False
     log: tuple[bool, bool] = (True, False)
@@ -77,8 +80,9 @@ def points(experiment: Experiment, finished: Sequence[Finished]) -> list[Point]:
         cells.setdefault((row.run.label, at), {}).setdefault(row.run.member.learning_rate, []).append(row)
     found = []
     for (label, at), rates in cells.items():
-        better = min if experiment.less and not experiment.curve else max
-        chosen = "score" if experiment.curve else experiment.y
+        scored = bool(experiment.curve) or experiment.by_score
+        better = min if experiment.less and not scored else max
+        chosen = "score" if scored else experiment.y
         rate = better(rates, key=lambda r: statistics.median(_value(row, chosen) for row in rates[r]))
         spent = sum(row.seconds for rows in rates.values() for row in rows)
         for x, metric in experiment.curve or ((at, experiment.y),):

@@ -20,7 +20,7 @@ def picture(experiment: Experiment, size: str, points: Sequence[Point]) -> str:
         detail = f"{_range(sorted(seeds))} seed{'s' * (seeds != {1})}, learning rate {_range(rates)}"
         series.append(Line(label, tuple((p.x, p.median, p.worst, p.best) for p in own), detail))
     feet = f"Line: median of the seeds. Band: worst to best seed. Size: {size}. Learning rate: the best by median"
-    feet += " validation score." if experiment.curve else "."
+    feet += " validation score." if experiment.curve or experiment.by_score else "."
     log_x, log_y = experiment.log
     return lines_svg(
         Lines(

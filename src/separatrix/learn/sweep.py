@@ -7,12 +7,13 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from separatrix.core import jobs
 from separatrix.core.errors import InputError
-from separatrix.core.files import read_bytes, write_atomically
+from separatrix.core.files import write_atomically
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Trained
 from separatrix.learn.run import Run
@@ -80,9 +81,9 @@ def sweep(
     if len({run.key for run in runs}) < len(runs):
         raise InputError(f"experiment {experiment} lists a run twice")
     known = store.has(run.key for run in runs)
-    todo = groups([run for run in runs if run.key not in known], measure, store.folder, device, cohort)
+    todo = groups([run for run in runs if run.key not in known], measure, store.folder.resolve(), device, cohort)
     count = 0
-    for results in jobs.unordered(train_group, todo, workers):
+    for results in jobs.unordered(train_group, todo, workers, gpus=float(device != "cpu")):
         for result in results:
             trained = result.trained
             model = trained.model if keep_models else None
@@ -115,15 +116,16 @@ def train_group(group: Group) -> list[Result]:
     with cpu_threads(1):
         task, members = first.make_task(), [run.member for run in group.runs]
         cohort = Cohort(task, first.n, first.arch, members, first.recipe, group.device)
-        if group.checkpoint.exists():
-            cohort.restore(read_bytes(group.checkpoint))
+        with suppress(FileNotFoundError):  # gone by now where another worker has just finished the cohort
+            cohort.restore(group.checkpoint.read_bytes())
         done = cohort.train(checkpoint)
         spent = (time.perf_counter() - start) / len(group.runs)
         results = [
             Result(run, trained, group.measure(run, trained.model), spent)
             for run, trained in zip(group.runs, done, strict=True)
         ]
-    group.checkpoint.unlink(missing_ok=True)
+    for left in group.checkpoint.parent.glob(f"*{group.checkpoint.name}*"):  # and what a kill left half-written
+        left.unlink(missing_ok=True)
     return results
 
 

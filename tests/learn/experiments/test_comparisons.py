@@ -15,7 +15,10 @@ from separatrix.learn.standard import require_fit
 from separatrix.learn.store import Store
 from separatrix.learn.sweep import sweep
 
-NAMES = ("boolean-formula", "bounded-dyck", "equality", "k-hop", "recall", "word-problems")
+NAMES = (
+    "boolean-formula", "bounded-dyck", "equality", "k-hop", "match2", "match3", "nearest-neighbour", "recall",
+    "sparse-averaging", "sparse-averaging-width", "word-problems",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
