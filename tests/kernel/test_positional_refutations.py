@@ -34,15 +34,17 @@ def test_no_false_refutation_is_accepted_and_true_ones_are(engine: Engine) -> No
         reals = task.domain(n).reals
         assert reals is not None
         eps, zeros = task.outputs().eps, np.zeros((2, n), dtype=np.int64)  # type: ignore[union-attr]
-        for _, model in list(mutants(name, n, rng))[:: 4 if engine == "fast" else 6]:
+        made = [model for _, model in mutants(name, n, rng)]
+        for model in [*made[:21:7], *made[21 :: 2 if engine == "fast" else 3]]:  # 21 of them are right
             if any(tensor.size and np.abs(tensor).max() > 1e6 for tensor in model.tensors.values()):
                 continue  # float64 is no witness of what cancels there
             x = np.stack([reals.high * rng.choice([-1.0, 0.0, 1.0], n), rng.uniform(-reals.high, reals.high, n)])
             with np.errstate(all="ignore"):
                 answers = evaluate(model, zeros, x[:, :, None])[:, :, 0]
             for words, row, right in zip(x, answers, task.answer(zeros, x[:, :, None])[:, :, 0], strict=True):
-                query = int(rng.integers(len(task.queries(n))))
-                off, took = abs(row[query] - right[query]), accepted(model, task, words, task.queries(n)[query], engine)
+                apart = np.abs(row - right)  # every position is scored
+                query = int(rng.choice([np.argmax(apart), rng.integers(n)]))
+                off, took = apart[query], accepted(model, task, words, query, engine)
                 if off < eps * (1 - 1e-6):
                     assert not took, (name, off)
                     seen["false"] += 1
