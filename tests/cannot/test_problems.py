@@ -11,7 +11,7 @@ import pytest
 from separatrix.cannot import bounds_for, registry
 from separatrix.cannot.bound import Bound
 from separatrix.cannot.ledger import match3, pointer_chasing
-from separatrix.cannot.reduction import DISJ, EQ, GT, INDEX, IP, Problem
+from separatrix.cannot.reduction import DISJ, EQ, GT, INDEX, IP
 from separatrix.core.errors import UnknownError
 from separatrix.core.seeds import child
 from separatrix.core.size import Precision, Size
@@ -60,36 +60,6 @@ def test_certificates_are_accepted_and_claim_what_the_formula_says(
             assert float.fromhex(made.claim.bound) == pytest.approx(bound.bits(task, n), abs=1e-9)
             assert (made.claim.arch, made.claim.measure) == (bound.arch, bound.measure)
             assert float.fromhex(made.claim.bound) <= task.domain(n).log2_inputs() + 1e-9
-
-
-def problem_cases(problem: Problem, k: int) -> tuple[np.ndarray, np.ndarray]:
-    if k <= 4:
-        return problem.inputs(k)
-    return problem.sample(k, 300, child(0, problem.name, k))
-
-
-@pytest.mark.parametrize(("name", "parameters", "lengths"), CASES, ids=str)
-def test_reductions_give_the_problems_answer(name: str, parameters: dict[str, Any], lengths: tuple[int, ...]) -> None:
-    task, ran = make_task(name, parameters), 0
-    for bound in entries(name):
-        for n in (*lengths, 12):
-            if (
-                bound.reduction is None
-                or (name in ("majority",) and n % 2 == 0)
-                or (name, n) == ("associative-recall", 12)
-            ):
-                continue
-            k = bound.reduction.bits(task, n)
-            if k < 1:
-                continue
-            a, b = problem_cases(bound.reduction.problem, k)
-            tokens, _ = bound.reduction.tokens(task, n, a, b)
-            domain = task.domain(n)
-            assert all(domain.contains(row) for row in tokens[:50])
-            wrong = bound.reduction.run(task, n, a, b) != bound.reduction.problem.value(a, b)
-            assert not wrong.any(), (bound.name, n, k, int(wrong.sum()))
-            ran += 1
-    assert ran > 0 or name in ("parity", "majority", "dyck") or parameters.get("steps", 2) != 2
 
 
 def test_every_bound_is_tried_here_or_in_the_first_ledger_tests() -> None:

@@ -296,9 +296,14 @@ def test_accidents_are_all_rejected(tmp_path: Path) -> None:
     assert judge_file(good).accepted
 
 
-def test_attacks_are_accepted_exactly_when_the_claim_is_true() -> None:
-    """Weights, semantics, task and N changed with all hashes recomputed; truth by the emulator's enumeration."""
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("kind", ["bits-exhaustive", "bits-solver"])
+def test_attacks_are_accepted_exactly_when_the_claim_is_true(kind: str) -> None:
+    """Weights, semantics, task and N changed with all hashes recomputed; truth by the emulator's enumeration.
+
+    A solver's word is not re-derived, but a false one about so few inputs does not survive the fresh sample.
+    """
+    rng = np.random.default_rng(0 if kind == "bits-exhaustive" else 1)
+    evidence = {} if kind == "bits-exhaustive" else {"solver": "exact", "questions": 6, "seed": 0}
     accepted = {True: 0, False: 0}
     total = {True: 0, False: 0}
     while min(total.values()) < 100:
@@ -317,7 +322,7 @@ def test_attacks_are_accepted_exactly_when_the_claim_is_true() -> None:
         if total[truth] >= 140:
             continue
         total[truth] += 1
-        accepted[truth] += submit(mutant, task, n, "bits-exhaustive", semantics).accepted
+        accepted[truth] += submit(mutant, task, n, kind, semantics, **evidence).accepted
     assert accepted[False] == 0 and accepted[True] >= 0.9 * total[True], (accepted, total)
 
 

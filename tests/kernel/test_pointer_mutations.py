@@ -109,18 +109,21 @@ def test_damage_to_the_structure_is_never_accepted():
 
 
 def test_counterexamples_of_right_models_are_never_accepted():
-    rng = np.random.default_rng(2)
+    rng, false = np.random.default_rng(2), 0
     for (name, n, q, _), _ in itertools.product(BASES, range(24)):
         task, model = base(name, n, q)
         tokens, _ = task.sample(n, 1, rng)
         signs = rng.integers(-1, 2, n)
         evidence = {"tokens": tokens[0].tolist(), "signs": signs.tolist(), "query": int(rng.integers(0, n))}
         assert not accepted(model, task, n, "pointer-counterexample", evidence)
+        false += 1
     for name, n, q, _ in BASES:  # the worst inputs of right models
         task, model = base(name, n, q)
         for tokens, signs, query in worst_inputs(model, dataclasses.replace(task, eps=1e-12), n):
             evidence = {"tokens": tokens.tolist(), "signs": signs.tolist(), "query": query}
             assert not accepted(model, task, n, "pointer-counterexample", evidence)
+            false += 1
+    assert false >= 100, false
 
 
 def test_counterexamples_of_wrong_models_are_accepted():

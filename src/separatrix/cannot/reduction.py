@@ -47,6 +47,16 @@ GT = Problem(
 )
 
 
+def last_answer(task: Task, answers: np.ndarray) -> np.ndarray:
+    """The label at the last query, which is the bit."""
+    return answers[:, -1]
+
+
+def numbers(bits: np.ndarray) -> list[int]:
+    """What rows of bits are as numbers, the first bit the highest."""
+    return [int("".join(map(str, row)) or "0", 2) for row in bits.tolist()]
+
+
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """A problem of k bits inside a task.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from separatrix.cannot.bound import STATE, Bound, exchange_violated, log2_sum, need, of_kind, registry, state_violated
 from separatrix.cannot.engine.readings import low, reading_certificate
 from separatrix.cannot.messages import EXCHANGE
+from separatrix.cannot.reduction import EQ, Reduction, last_answer, numbers
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.dyck import Dyck
@@ -76,6 +79,49 @@ def one_layer_vacuous(task: Task, n: int) -> str | None:
     return "with one type of bracket and this depth the argument has one word only"
 
 
+def digits(number: int, base: int, count: int) -> list[int]:
+    """The lowest first."""
+    found = []
+    for _ in range(count):
+        number, digit = divmod(number, base)
+        found.append(digit)
+    return found
+
+
+def stack(task: Dyck, cut: int, number: int) -> list[int]:
+    """The stack of that number, among those of its parity, the shallow ones first."""
+    depth = cut % 2
+    while number >= task.types**depth:
+        number, depth = number - task.types**depth, depth + 2
+    return digits(number, task.types, depth)
+
+
+def stacks(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:
+    """Alice opens the stack of number a, Bob closes that of number b; pairs () fill up either side."""
+    dyck = of_kind(Dyck, task)
+    cut, rows = classes(dyck, n)[0], []
+    for hers, his in zip(numbers(a), numbers(b), strict=True):
+        opened, closed = stack(dyck, cut, hers), [dyck.types + s for s in stack(dyck, cut, his)[::-1]]
+        pair = [0, dyck.types]
+        left, right = (cut - len(opened)) // 2, (n - cut - len(closed)) // 2
+        rows.append([*pair * left, *opened, *closed, *pair * right, 2 * dyck.types])
+    return np.array(rows), None
+
+
+def stacks_bits(task: Task, n: int) -> int:
+    """Whole bits of the stacks, without the lost state."""
+    return (classes(of_kind(Dyck, task), n)[1] - 1).bit_length() - 1
+
+
+def alternate(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:
+    """Pairs: the types of the openers are digits of a, those of the closers are digits of b."""
+    dyck, half = of_kind(Dyck, task), n // 2
+    tokens = np.full((len(a), n + 1), 2 * dyck.types)
+    tokens[:, 0:n:2] = [digits(number, dyck.types, half) for number in numbers(a)]
+    tokens[:, 1:n:2] = dyck.types + np.array([digits(number, dyck.types, half) for number in numbers(b)])
+    return tokens, None
+
+
 for entry in (
     Bound(
         name="dyck-recurrent",
@@ -89,6 +135,7 @@ for entry in (
         certificate=recurrent_certificate,
         violated=state_violated,
         vacuous=lambda task, n: None,
+        reduction=Reduction(EQ, stacks_bits, stacks, last_answer),
     ),
     Bound(
         name="dyck-one-layer",
@@ -102,6 +149,12 @@ for entry in (
         certificate=one_layer_certificate,
         violated=exchange_violated,
         vacuous=one_layer_vacuous,
+        reduction=Reduction(
+            EQ,
+            lambda task, n: (of_kind(Dyck, task).types ** (n // 2)).bit_length() - 1,
+            alternate,
+            last_answer,
+        ),
     ),
 ):
     registry.register(entry.name)(entry)

@@ -10,7 +10,7 @@ import numpy as np
 from separatrix.cannot.bound import STATE, Bound, exchange_violated, log2_sum, need, registry, state_violated
 from separatrix.cannot.engine.readings import reading_certificate
 from separatrix.cannot.messages import EXCHANGE
-from separatrix.cannot.reduction import DISJ, EQ, GT, IP, Problem, Reduction
+from separatrix.cannot.reduction import DISJ, EQ, GT, IP, Problem, Reduction, last_answer
 from separatrix.core.certificate import Certificate
 from separatrix.core.errors import InputError
 from separatrix.core.reading import Reading
@@ -68,7 +68,7 @@ def halves(problem: Problem) -> Reduction:
         problem,
         lambda task, n: n // 2,
         lambda task, n, a, b: (np.concatenate([a, b], axis=1), None),
-        lambda task, answers: answers[:, -1],
+        last_answer,
     )
 
 

@@ -16,6 +16,7 @@ from separatrix.cannot.bound import (
     registry,
     state_violated,
 )
+from separatrix.cannot.reduction import INDEX, Reduction, last_answer
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.index_lookup import IndexLookup
@@ -47,6 +48,11 @@ def recurrent_certificate(task: Task, n: int) -> Certificate:
     )
 
 
+def index(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:
+    """The bits as symbols 0 and 1, then the index."""
+    return np.concatenate([a, of_kind(IndexLookup, task).symbols + b.argmax(axis=1)[:, None]], axis=1), None
+
+
 registry.register("index-lookup-recurrent")(
     Bound(
         name="index-lookup-recurrent",
@@ -60,5 +66,6 @@ registry.register("index-lookup-recurrent")(
         certificate=recurrent_certificate,
         violated=state_violated,
         vacuous=lambda task, n: None,
+        reduction=Reduction(INDEX, lambda task, n: n, index, last_answer),
     )
 )

@@ -17,6 +17,7 @@ from separatrix.cannot.bound import (
     registry,
     state_violated,
 )
+from separatrix.cannot.reduction import INDEX, Reduction, last_answer
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.match2 import Match2
@@ -64,6 +65,15 @@ def recurrent_certificate(task: Task, n: int) -> Certificate:
     )
 
 
+def ask(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:
+    """Position t holds its residue a_t iff bit t is 1, else 0; the last number asks for one residue."""
+    match2, k = of_kind(Match2, task), a.shape[1]
+    tokens = np.zeros((len(a), n), dtype=np.int64)
+    tokens[:, :k] = np.where(a == 1, residues(match2)[:k], 0)
+    tokens[:, n - 1] = match2.modulus - residues(match2)[b.argmax(axis=1)]
+    return tokens, None
+
+
 def vacuous(task: Task, n: int) -> str | None:
     """A sentence for one number, or for M = 2, where every number is its own partner."""
     if recurrent_bits(task, n) > 0:
@@ -84,5 +94,6 @@ registry.register("match2-recurrent")(
         certificate=recurrent_certificate,
         violated=state_violated,
         vacuous=vacuous,
+        reduction=Reduction(INDEX, lambda task, n: int(recurrent_bits(task, n)), ask, last_answer),
     )
 )

@@ -22,7 +22,7 @@ from separatrix.cannot.bound import (
 )
 from separatrix.cannot.engine.boxes import boxes_certificate
 from separatrix.cannot.messages import ONE_WAY
-from separatrix.cannot.reduction import DISJ, INDEX, Reduction
+from separatrix.cannot.reduction import DISJ, INDEX, Reduction, last_answer
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.match3 import Match3
@@ -93,9 +93,7 @@ def ask(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, N
 
 
 SOURCE = "Sanford, Hsu, Telgarsky 2023, Theorem 7, sharpened: one-way, with numbers of every position's own"
-INDEX_INSIDE = Reduction(
-    INDEX, lambda task, n: block(of_kind(Match3, task), n)[0], ask, lambda task, answers: answers[:, -1]
-)
+INDEX_INSIDE = Reduction(INDEX, lambda task, n: block(of_kind(Match3, task), n)[0], ask, last_answer)
 for entry in (
     Bound(
         name="match3-recurrent",

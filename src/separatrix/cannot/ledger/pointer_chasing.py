@@ -94,6 +94,15 @@ def index_inside(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.n
     return tokens, None
 
 
+def index_between(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:
+    """One step: the bit is the first entry of the first table. Three: entry 1 + k of it, and b_0 asks for one."""
+    three = of_kind(PointerChasing, task).steps == 3
+    tokens = np.zeros((len(a), 2 * n + 1), dtype=np.int64)
+    tokens[:, three : three + a.shape[1]], tokens[:, 2 * n] = a, n
+    tokens[:, n] = 1 + b.argmax(axis=1) if three else 0
+    return tokens, None
+
+
 for entry in (
     Bound(
         name="pointer-chasing-recurrent",
@@ -108,6 +117,12 @@ for entry in (
         violated=state_violated,
         vacuous=recurrent_vacuous,
         status="derived here",
+        reduction=Reduction(
+            INDEX,
+            lambda task, n: {1: 1, 3: n - 1}.get(of_kind(PointerChasing, task).steps, 0),
+            index_between,
+            lambda task, answers: answers[:, 0],
+        ),
     ),
     Bound(
         name="pointer-chasing-one-layer",

@@ -27,11 +27,11 @@ from separatrix.cannot.bound import (
     state_violated,
     width_violated,
 )
+from separatrix.cannot.ledger.averaging_inputs import COMMON, MARGIN, SIGNS, blurred
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.sparse_averaging import SparseAveraging
 
-MARGIN = Fraction(1, 2**31)  # certificates leave room for float64 coefficients
 MOST_LEVELS = 2**53
 MOST_SETS = 2**14  # pointer sets in one certificate
 SANFORD = "Sanford, Hsu, Telgarsky 2023"
@@ -137,7 +137,7 @@ def rows_vacuous(task: Task, n: int) -> str | None:
     averaging = of_kind(SparseAveraging, task)
     if n < averaging.q + 2:
         return "all pointers but the query's own position are taken: there is one pointer set"
-    return _blurred(averaging)
+    return blurred(averaging)
 
 
 def embedding_certificate(task: Task, n: int) -> Certificate:
@@ -165,13 +165,7 @@ def disjointness_vacuous(task: Task, n: int) -> str | None:
     averaging = of_kind(SparseAveraging, task)
     if n < 2 * averaging.q + 1:
         return f"the reduction needs N >= 2q + 1 = {2 * averaging.q + 1}"
-    return _blurred(averaging)
-
-
-def _blurred(task: SparseAveraging) -> str | None:
-    if Fraction(task.eps) < Fraction(1, task.q) - MARGIN:
-        return None
-    return f"eps = {task.eps} is not below 1/q = 1/{task.q}: one pointer more or less need not be seen"
+    return blurred(averaging)
 
 
 def _rows(task: Task, n: int, bits: float, sets: np.ndarray) -> Certificate:
@@ -193,6 +187,7 @@ for entry in (
         certificate=recurrent_certificate,
         violated=state_violated,
         vacuous=recurrent_vacuous,
+        reduction=SIGNS,
     ),
     Bound(
         name="sparse-averaging-recurrent-levels",
@@ -206,6 +201,7 @@ for entry in (
         certificate=lambda task, n: recurrent_certificate(task, n, MOST_LEVELS),
         violated=state_violated,
         vacuous=recurrent_vacuous,
+        reduction=SIGNS,
     ),
     Bound(
         name="sparse-averaging-feed-forward",
@@ -232,6 +228,7 @@ for entry in (
         certificate=rows_certificate,
         violated=message_violated,
         vacuous=rows_vacuous,
+        reduction=COMMON,
     ),
     Bound(
         name="sparse-averaging-any-depth",
@@ -245,6 +242,7 @@ for entry in (
         certificate=embedding_certificate,
         violated=embedding_violated,
         vacuous=rows_vacuous,
+        reduction=COMMON,
         status="derived here",
     ),
     Bound(
@@ -259,6 +257,7 @@ for entry in (
         certificate=disjointness_certificate,
         violated=message_violated,
         vacuous=disjointness_vacuous,
+        reduction=replace(COMMON, bits=lambda task, n: int(disjointness_bits(task, n))),
     ),
 ):
     registry.register(entry.name)(entry)
