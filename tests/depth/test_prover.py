@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ from separatrix.depth.prover import Budget, decide, solve
 from separatrix.depth.questions import questions
 from separatrix.depth.solve import ask, available
 from separatrix.depth.specimens import equality_by_codes, lookup_by_codes
-from separatrix.kernel import judge
+from separatrix.kernel import bits, judge
 from separatrix.models.model import Model
 from separatrix.models.quantised import run
 from separatrix.tasks import make_task
@@ -35,7 +38,7 @@ from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.majority import Majority
 from separatrix.tasks.match2 import Match2
 from separatrix.tasks.word_problem import WordProblem
-from separatrix.verify.provers import certify, registry
+from separatrix.verify.provers import Outcome, certify, registry
 from tasks.cover import members, words
 
 needs_exact = pytest.mark.skipif(not available("exact"), reason="needs the solver Exact")
@@ -149,7 +152,7 @@ def test_what_is_not_decided_is_unknown() -> None:
     spec = semantics.bits
     assert spec is not None
     network = quantised(model.arch, model.tensors, n, task.queries(n), spec)
-    outcome = solve(model, network, task, n, semantics, Budget(0.01), 0.0)
+    outcome = solve(model, network, task, n, semantics, Budget(), 0.01)
     assert outcome.verdict == "unknown" and "did not finish" in outcome.sentence
     formula = BooleanFormula("plof")
     other = random_model(np.random.default_rng(0), 5, 24, 3)
@@ -212,7 +215,7 @@ def test_a_trained_model_of_two_layers_is_decided_at_any_number_of_bits() -> Non
     assert verdicts[-1] == "refuted"  # two bits hold no logit apart
 
 
-def test_time_is_limited_and_bad_values_are_one_line(tmp_path: Path) -> None:
+def test_bad_values_are_one_line(tmp_path: Path) -> None:
     lookup_by_codes(IndexLookup(2), 4).save(tmp_path)
     command = ["certify", str(tmp_path), "--task", "index-lookup", "--set", "symbols=2", "--n", "4"]
     for extra in (
@@ -223,6 +226,73 @@ def test_time_is_limited_and_bad_values_are_one_line(tmp_path: Path) -> None:
     ):
         result = CliRunner().invoke(app, [*command, "--semantics", *extra.split()])
         assert isinstance(result.exception, InputError)
-    with proving.time_limit(1.5):
-        assert proving._LIMIT.get() == 1.5
-    assert proving._LIMIT.get() == proving.SECONDS
+
+
+def test_an_enumeration_ends_between_batches_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that ticks whenever it is read."""
+    task, n, ticks = IndexLookup(2), 8, 20
+    model, batches = lookup_by_codes(task, n), 0
+    evaluate = bits.evaluate
+
+    def counted(*arguments: Any) -> np.ndarray:
+        nonlocal batches
+        batches += 1
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(bits, "BATCH_NUMBERS", 2**10)
+    monkeypatch.setattr(bits, "evaluate", counted)
+    monkeypatch.setattr(proving, "input_seconds", lambda *_: 1e-9)
+    all_of_them = decide(model, task, n, Semantics.parse(GOOD), Budget(10**6), now=count().__next__)
+    assert all_of_them.verdict == "proved" and batches > 3 * ticks
+    batches = 0
+    outcome = decide(model, task, n, Semantics.parse(GOOD), Budget(ticks), now=count().__next__)
+    assert outcome.verdict == "unknown" and "not decided within 20 s" in outcome.sentence
+    assert 1 <= batches <= ticks
+
+
+def test_samples_end_when_the_time_is_spent_and_the_solver_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, n = Equality(), 26
+    asked = []
+    monkeypatch.setattr(proving, "solve", lambda *_: asked.append(1))
+    outcome = decide(equality_by_codes(task, n), task, n, Semantics.parse(GOOD), Budget(1), now=count().__next__)
+    assert outcome.verdict == "unknown" and "not decided within 1 s" in outcome.sentence and not asked
+
+
+@needs_exact
+def test_whatever_works_beside_us_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that would never end, with what it tells and what it raises."""
+    task, n, heard = Equality(), 26, []
+    model, semantics = equality_by_codes(task, n), Semantics.parse(GOOD)
+
+    def endless(*_: Any, progress: Any) -> None:
+        progress("at it")
+        time.sleep(10**6)
+
+    def giving_up(*_: Any, progress: Any) -> None:
+        raise UnknownError("too hard")
+
+    monkeypatch.setattr(proving, "sampled", lambda *_: None)
+    monkeypatch.setattr(proving, "input_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(proving, "search", endless)
+    outcome = decide(model, task, n, semantics, Budget(0.5, enumerate_up_to=0), heard.append)
+    assert outcome.verdict == "unknown" and "did not finish" in outcome.sentence and "at it" in heard
+    monkeypatch.setattr(proving, "search", giving_up)
+    assert decide(model, task, n, semantics, Budget(60, enumerate_up_to=0)).sentence == "too hard"
+
+
+def test_the_solver_leaves_the_time_that_an_enumeration_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that stands still: 256 inputs of half a second each."""
+    task, n, given = Equality(), 8, []
+    model, semantics = equality_by_codes(task, n), Semantics.parse(GOOD)
+
+    def recorded(*arguments: Any) -> Outcome:
+        given.append(arguments[-2])
+        return Outcome("unknown", None, "")
+
+    monkeypatch.setattr(proving, "solve", recorded)
+    monkeypatch.setattr(proving, "input_seconds", lambda *_: 0.5)
+    assert decide(model, task, n, semantics, Budget(300), now=lambda: 0.0).verdict == "proved"
+    assert given.pop() == 300 - 1.25 * 128
+    monkeypatch.setattr(proving, "input_seconds", lambda *_: 1e-3)
+    assert decide(model, task, n, semantics, Budget(100, enumerate_up_to=100), now=lambda: 0.0).verdict == "unknown"
+    assert given.pop() == 100 - 1.25 * 4.096

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from separatrix.verify.provers.survey import Survey
 
 WORST = 5  # cells that are shown
-CIRCUIT_SECONDS = 300.0  # of --method circuit, where --time does not say
 EXIT = {"proved": 0, "checked": 0, "refuted": 1, "unknown": 3}
 
 
@@ -54,10 +53,10 @@ def register(app: typer.Typer) -> None:
         With --least-precision the certificate is about the least p; sums are in any order unless the semantics say
         `,tree` (as in --semantics float:24,tree), whose bits are not read.
         """
+        import separatrix.depth.prover  # noqa: F401  (registers `circuit`)
         from separatrix.atlas.cost import certify_seconds
         from separatrix.core.errors import InputError
         from separatrix.core.semantics import Semantics
-        from separatrix.depth import prover as circuits  # registers `circuit`
         from separatrix.models import Model
         from separatrix.verify import provers
         from separatrix.verify.provers.precision import least_precision as least
@@ -86,11 +85,10 @@ def register(app: typer.Typer) -> None:
                 name = f"-float{bits}" + "-tree" * tree
                 survey = None
             else:
-                with circuits.time_limit(CIRCUIT_SECONDS if seconds is None else seconds):
-                    made = provers.examine(
-                        loaded, problem, n, arithmetic, method, seconds=seconds, workers=workers,
-                        partial=out or model, resume=resume, progress=progress,
-                    )  # fmt: skip
+                made = provers.examine(
+                    loaded, problem, n, arithmetic, method, seconds=seconds, workers=workers,
+                    partial=out or model, resume=resume, progress=progress,
+                )  # fmt: skip
                 outcome, survey = made.outcome, made.survey
         path = None
         if outcome.certificate is not None:

@@ -6,6 +6,8 @@ Answers are `sat` with an assignment that was checked against every constraint, 
 
 from __future__ import annotations
 
+import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from separatrix.depth.export.linear import Positive
 
 Term = tuple[int, int]
 Solver = Literal["exact", "cadical"]
+LONGEST = 3600.0  # seconds that a pipe is waited for at a time
 
 
 @dataclass
@@ -71,7 +74,7 @@ def available(solver: Solver) -> bool:
 
 def ask(
     question: Question, seconds: float, solver: Solver = "exact", proof: Path | None = None,
-    assume: Sequence[int] = (),
+    assume: Sequence[int] = (), apart: bool = True,
 ) -> Reply:  # fmt: skip
     """Decides a question within `seconds`; UnknownError where the solver is not installed.
 
@@ -79,6 +82,8 @@ def ask(
         proof: file name without ending; Exact writes PROOF.formula and PROOF.proof (VeriPB), CaDiCaL PROOF.cnf and
             PROOF.drat.
         assume: literals that must hold besides.
+        apart: whether CaDiCaL works in a process of its own, which is stopped when the time is up (Exact keeps its time
+            itself, if not to the second); False where the caller is such a process.
     """
     if not available(solver):
         package = "exact" if solver == "exact" else "python-sat"
@@ -88,10 +93,10 @@ def ask(
     whole = Question(question.variables, [*question.constraints, *(([(1, a)], 1) for a in assume)])
     if proof is not None:
         proof.parent.mkdir(parents=True, exist_ok=True)
-    if solver == "exact":  # it keeps its time itself
-        verdict, values = work(whole, seconds, proof)
-    else:
+    if solver == "cadical" and apart:
         verdict, values = within(seconds, work, whole, seconds, proof) or ("unknown", ())
+    else:
+        verdict, values = work(whole, seconds, proof)
     if verdict == "sat" and not whole.holds(values):
         raise AssertionError(f"{solver} gave an assignment that breaks a constraint")
     wrote = proof if proof is not None and verdict == "unsat" else None
@@ -109,7 +114,7 @@ def _exact(question: Question, seconds: float, proof: Path | None) -> tuple[Any,
         shift = sum(w for w, v in terms if v < 0)  # w (1 - x) = w - w x
         solver.addConstraint([(w if v > 0 else -w, names[abs(v) - 1]) for w, v in terms], True, bound - shift)
     try:
-        said = solver.runFull(False, max(seconds, 0.01))
+        said = solver.runFull(False, 0 if seconds == math.inf else max(seconds, 0.01))
     except RuntimeError as error:  # what Exact makes of an interrupt
         raise KeyboardInterrupt from error
     if said == "UNSAT":
@@ -154,19 +159,42 @@ def _least(terms: Sequence[Term]) -> int:
     return positive_terms(terms).constant
 
 
-def within(seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
-    """function(*arguments) in a process of its own, None when it takes longer than `seconds` or dies."""
+def within(
+    seconds: float, function: Callable[..., Any], *arguments: Any, progress: Callable[[str], None] | None = None
+) -> Any:
+    """function(*arguments) in a process of its own, None when it takes longer than `seconds` or dies.
+
+    What the function raises is raised here. With `progress` it gets a keyword of that name; what it tells comes here.
+    """
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
 
     def work() -> None:
-        theirs.send(function(*arguments))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits is interrupted, and stops this
+        told = {} if progress is None else {"progress": lambda text: theirs.send(("told", text))}
+        try:
+            theirs.send(("done", function(*arguments, **told)))
+        except Exception as error:
+            theirs.send(("failed", error))
 
+    until = time.perf_counter() + seconds
     process = context.Process(target=work, daemon=True)
     process.start()
     theirs.close()
     try:
-        return ours.recv() if ours.poll(seconds) else None
+        while True:
+            left = until - time.perf_counter()
+            if not ours.poll(min(max(0.0, left), LONGEST)):
+                if left <= 0:
+                    return None
+                continue
+            kind, what = ours.recv()
+            if kind == "done":
+                return what
+            if kind == "failed":
+                raise what
+            if progress is not None:
+                progress(what)
     except EOFError:
         return None
     finally:

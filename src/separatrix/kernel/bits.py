@@ -77,6 +77,7 @@ def check_solver(case: Case) -> str:
             row = tokens[start + np.flatnonzero(wrong.any(axis=1))[0]]
             raise RejectedError(f"input {case.task.show(row)}: the quantised model's answer is wrong")
         size += wrong.size
+        case.progress(f"{size:,} fresh answers")
     if not size:
         raise RejectedError("the task scores no input at this length")
     return (
