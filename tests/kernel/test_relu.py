@@ -128,7 +128,9 @@ def test_no_multipliers_bound_above_the_truth() -> None:
                 plus, minus = rng.random((2, *shape)) * (rng.random((2, *shape)) < 0.3)
                 tau = rng.normal(size=(1, net.heads if net.heads > 1 else 0))
                 alone = np.array([bool(rng.integers(2))])
-                leaf = Leaves(np.array([cell]), np.array([rival]), alone, box, slope[None], tau, plus, minus)
+                leaf = Leaves(
+                    np.array([cell]), np.array([rival]), alone, box, slope[None], tau, plus, minus, np.zeros(1)
+                )
                 with np.errstate(all="ignore"):
                     found = float(leaves_low(scene, ranges, leaf)[0])
                 least = value[inside].min(initial=np.inf)

@@ -118,6 +118,20 @@ def test_no_simulated_evaluation_is_below_the_bound(text: str) -> None:
     assert text != "fp32" or seen["positive"] >= 200, seen
 
 
+def test_of_one_head_the_kernel_proves_what_the_prover_does() -> None:
+    """However far the normaliser ranges: only the sign of what is left of a margin counts."""
+    seen = 0
+    for seed in range(5, 18):
+        given = anyhow(seed, 1, "none")
+        bench = ReluBench(given.model, given.task, given.n, Semantics.parse("float:12"))
+        for piece in bench.pieces():
+            part = bench.search(piece, 0, np.inf)
+            left = bench.finding(piece, part).margins.reshape(-1)[part.state == 1]
+            assert (left > 0).all(), seed
+            seen += len(left)
+    assert seen >= 50
+
+
 def cancelling(where: str) -> Made:
     """Every input gives the same stream and pre-activation 1, so that the kernel's real bound is exact, and what is
     computed before (units) or behind (path) the ReLU layer cancels.

@@ -57,8 +57,8 @@ def _check(case: Case) -> int:
                     multipliers = None
                     if kind == MULTIPLIERS:
                         multipliers = trees.arrays["plus"][several], trees.arrays["minus"][several]
-                    least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers, only)
-                    if not all(decide(value > taken, value <= taken, at) for value in least):
+                    least = view.leaf(rival, kind == ALONE, a, b, slope, tau, multipliers, only, taken)
+                    if not all(decide(value > 0, value <= 0, at) for value in least):
                         raise RejectedError(at)
         case.progress(f"{cells:,} cells, arb")
     if not cells:
@@ -170,8 +170,9 @@ class View:
         tau: np.ndarray,
         multipliers: tuple[np.ndarray, np.ndarray] | None,
         only: np.ndarray | None,
+        taken: Any,
     ) -> list[Any]:
-        """Lower bounds of s times the margin over the box [a, b], one an end of s; none where the box is empty."""
+        """Below s times the margin, less `taken`, over the box [a, b], one an end of s; none where the box is empty."""
         if only is not None:
             hidden = self.scene.net.hidden
             box = ab.arbs(a[hidden : hidden + len(self.scene.e)]), ab.arbs(b[hidden : hidden + len(self.scene.e)])
@@ -179,7 +180,7 @@ class View:
                 part = self.narrowed(only, box, self._wanted(rival, slope))
             except NoWords:
                 return []
-            return part.leaf(rival, alone, a, b, slope, tau, multipliers, None)
+            return part.leaf(rival, alone, a, b, slope, tau, multipliers, None, taken)
         net, hidden, heads = self.scene.net, self.scene.net.hidden, len(self.scene.e)
         a, b = ab.arbs(a), ab.arbs(b)
         s = self.s
@@ -199,7 +200,7 @@ class View:
             const = _delta(net.beta[:, label] - net.beta[:, rival], slopes, low, high)
             const = const + ab.total(slopes * (net.shift + net.slope * at))
             outer = (net.tilt[label] - net.tilt[rival]) * self.outer[0].union(self.outer[1])
-            const = (const + at * (net.constant[label] - net.constant[rival] + outer)).lower()
+            const = (const + at * (net.constant[label] - net.constant[rival] + outer) - taken).lower()
             weights = ab.zeros(net.mix.shape[2])
             weights[:hidden] = slopes
             if net.outs:

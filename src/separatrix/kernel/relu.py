@@ -87,7 +87,9 @@ def margins_low(scene: Scene, trees: Trees) -> np.ndarray:
                 highs.append(b)
                 parts.append(-1 if part is None else len(only))
                 only += [] if part is None else [part]
-    result = np.full((cells, answers), np.inf)
+    result, taken = np.full((cells, answers), np.inf), np.zeros((cells, answers))
+    if scene.loss is not None:
+        taken = scene.loss.taken(scene.labels, units(scene, ranges.features, ranges.s)[1])
     if rows:
         cell, rival, kind, leaf, number = np.array(rows).T
         plus, minus = np.zeros((2, len(rows), 2, net.heads))
@@ -96,11 +98,8 @@ def margins_low(scene: Scene, trees: Trees) -> np.ndarray:
         whole = scene.words.parts(np.array(only, dtype=bool).reshape(len(only), *scene.words.allowed.shape))
         box = split_box(net, np.array(lows), np.array(highs), np.array(parts), whole)
         slope, tau = (trees.arrays[name][leaf] for name in ("slope", "tau"))
-        leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, plus, minus)
+        leaves = Leaves(cell, rival, kind == ALONE, box, slope, tau, plus, minus, taken[cell, rival])
         np.minimum.at(result, (cell, rival), leaves_low(scene, ranges, leaves))
-    if scene.loss is not None:
-        taken = scene.loss.taken(scene.labels, units(scene, ranges.features, ranges.s)[1])
-        result = np.nextafter(result - taken, -np.inf)
     others = np.arange(answers) != scene.labels[:, None]
     return result[others].reshape(cells, answers - 1)
 

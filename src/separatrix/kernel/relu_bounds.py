@@ -48,7 +48,7 @@ class Leaves:
     """L boxes of (cell, rival) with their multipliers.
 
     slope (L, F): lambda. tau (L, H), or width 0 for one head, which needs none. plus, minus (L, 2, H), where w_h is
-    1/high (0) and where it is 1/low (1).
+    1/high (0) and where it is 1/low (1). taken (L,): what the margin must exceed, by which the bounds are lower.
     """
 
     cell: np.ndarray
@@ -59,6 +59,7 @@ class Leaves:
     tau: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
+    taken: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> Leaves:
         return Leaves(
@@ -70,11 +71,12 @@ class Leaves:
             self.tau[rows],
             self.plus[rows],
             self.minus[rows],
+            self.taken[rows],
         )
 
 
 def leaves_low(scene: Scene, ranges: Ranges, leaves: Leaves) -> np.ndarray:
-    """(L,) floats below s times the margin on the box of each leaf; +inf where the box is empty."""
+    """(L,) floats below s times the margin, less `taken`, on the box of each leaf; +inf where the box is empty."""
     result, part = np.empty(len(leaves.cell)), leaves.box.part
     for rows in chunks(np.flatnonzero(part < 0), scene, 1):
         some = leaves[rows]
@@ -174,11 +176,11 @@ def _bound(
 
 
 def _constant(scene: Scene, inside: Inside, leaves: Leaves, s: np.ndarray) -> np.ndarray:
-    """(L,) below what does not depend on the heads: delta, lambda (shift + slope s), s (constant + t S)."""
+    """(L,) below what does not depend on the heads: delta, lambda (shift + slope s), s (constant + t S), -taken."""
     net, label, rival = scene.net, scene.labels[leaves.cell], leaves.rival
     slope, at = Ball.exact(leaves.slope), Ball.exact(s[:, None])
     beta = Ball(net.beta.mid.T, net.beta.rad.T)
-    parts = [_delta(beta[label] - beta[rival], leaves.slope, *inside.units)]
+    parts = [_delta(beta[label] - beta[rival], leaves.slope, *inside.units), -leaves.taken[:, None]]
     parts.append((slope * (net.shift[None] + net.slope[None] * at)).low)
     tilted = Ball(np.zeros(len(s)), np.zeros(len(s)))
     if net.outer_eps is not None:
