@@ -21,12 +21,14 @@ from separatrix.models.model import Model
 TESTS = 4096
 
 
-def recurrent(task: Task, n: int, width: int, *cells: Cell) -> Recurrent:
-    """Recurrent layers on a token table of this width; InputError for real answers."""
+def recurrent(task: Task, n: int, width: int, *cells: Cell, placed: bool = False) -> Recurrent:
+    """Recurrent layers on a token table of this width, with learned positions if `placed`; no real answers."""
     outputs = task.outputs()
     if not isinstance(outputs, Labels):
         raise InputError(f"{task.name} has real answers; a recurrent model of symbols gives labels")
-    return Recurrent(width, Table(task.domain(n).vocabulary), cells, Readout(outputs.k))
+    domain = task.domain(n)
+    first = Table(domain.vocabulary, domain.positions if placed else 0)
+    return Recurrent(width, first, cells, Readout(outputs.k))
 
 
 def grid(

@@ -21,11 +21,13 @@ from separatrix.core.arch import (
 from separatrix.core.config import AnyArch
 from separatrix.core.domain import PointerSets, RealAnswer
 from separatrix.core.errors import InputError
+from separatrix.core.mixers import MIXERS
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Lstm
 from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
+from separatrix.learn.families import own_start
 from separatrix.models.model import Model
 
 EPS = 1e-5  # of a layer norm
@@ -133,8 +135,8 @@ def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32
     """Random first weights: stored vectors with entries of size SPREAD, matrices that keep it, biases 0.
 
     Entries of a matrix with r rows are normal with variance 1/r; temperatures begin at 1. Recurrent models start from
-    the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1. The
-    positions of models on nodes are one-hot where its table is square.
+    the state 0 and forget little: the forget gates' bias is 1, and diagonals have absolute values from 0.9 to 1; for
+    the rest of their numbers see `learn.families`. Models on nodes have one-hot positions where the table is square.
     """
     tensors: dict[str, np.ndarray] = {}
     for name, shape in tensor_shapes(arch).items():
@@ -153,9 +155,14 @@ def initialise(arch: AnyArch, rng: np.random.Generator, dtype: type = np.float32
         elif name.endswith("norm_eps"):
             drawn = np.full(shape, EPS)
         else:
-            drawn = drawn * (SPREAD if name.startswith("embed.") else 1.0 / math.sqrt(shape[-2]))
+            rows = shape[-2] if len(shape) > 1 else 1
+            drawn = drawn * (SPREAD if name.startswith("embed.") else 1.0 / math.sqrt(rows))
         tensors[name] = np.asarray(drawn, dtype=dtype)
     for i, layer in enumerate(arch.layers):
+        if isinstance(layer, MIXERS):
+            for name, tensor in ((name, tensors[name]) for name in tensors if name.startswith(f"layers.{i}.")):
+                own = own_start(layer, name.split(".", 2)[2], tensor.shape, rng)
+                tensors[name] = tensor if own is None else own.astype(dtype)
         if isinstance(layer, Lstm):
             tensors[f"layers.{i}.bias"][layer.units : 2 * layer.units] = 1.0
     return Model(arch, tensors)

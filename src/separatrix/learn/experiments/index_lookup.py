@@ -16,7 +16,9 @@ from separatrix.core.recurrent import Cell, DiagonalSsm, Gru, Lstm, Recurrent
 from separatrix.core.seeds import child
 from separatrix.learn.certified import verdict
 from separatrix.learn.cohort import Member
+from separatrix.learn.comparison import recurrent
 from separatrix.learn.experiment import Experiment, Size, registry
+from separatrix.learn.families import block
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
 from separatrix.learn.scoring import accuracy
@@ -30,6 +32,8 @@ LENGTHS = {"quick": (20, 50, 100), "paper": (20, 50, 100, 200)}
 STEPS = {"quick": 1500, "paper": 20000}
 SEEDS = {"quick": 1, "paper": 3}
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3)}
+FAMILIES = {"RetNet": "retnet", "linear attention": "linear-attention", "Mamba": "mamba"}
+PLACED = ("linear-attention",)  # which sees no order; the others tell positions by their state
 
 
 def archs(task: IndexLookup, n: int, size: Size) -> dict[str, AnyArch]:
@@ -40,6 +44,8 @@ def archs(task: IndexLookup, n: int, size: Size) -> dict[str, AnyArch]:
         f"LSTM, {WIDTH} units": Lstm(WIDTH),
         f"diagonal SSM, {WIDTH} complex units": DiagonalSsm(WIDTH, WIDTH),
     }
+    for name, family in FAMILIES.items():
+        found[f"{name}, width {WIDTH}"] = recurrent(task, n, WIDTH, *block(family, WIDTH), placed=family in PLACED)
     if size == "paper":
         cells |= {"LSTM, 256 units": Lstm(256), f"GRU, {WIDTH} units": Gru(WIDTH)}
     for label, cell in cells.items():

@@ -1,14 +1,17 @@
 """Multi-query associative recall: attention of one and two layers against recurrent models of fixed state.
 
 Arora et al. 2024 (MQAR): N pairs of key and label, then the keys again in another order. Keys and labels are tokens of
-their own here, so that one softmax layer cannot bind a label to its key; two layers can, and an LSTM must hold all.
+their own here, so that one softmax layer cannot bind a label to its key; two layers can, and an LSTM must hold all. The
+others have two blocks of width 64: linear attention, RetNet and DeltaNet with 4 heads of 16 x 16, Mamba with 16 states.
 """
 
 from __future__ import annotations
 
+from separatrix.core.config import AnyArch
 from separatrix.core.recurrent import DiagonalSsm, Lstm
 from separatrix.learn.comparison import grid, measure, recurrent
 from separatrix.learn.experiment import Experiment, Size, registry
+from separatrix.learn.families import block
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
 from separatrix.learn.standard import deep
@@ -22,18 +25,22 @@ RECIPES = {
 }
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3, 3e-4)}
 SEEDS = {"quick": 1, "paper": 3}
+FAMILIES = {"RetNet": "retnet", "linear attention": "linear-attention", "DeltaNet": "delta-net", "Mamba": "mamba"}
 
 
 def runs(size: Size) -> list[Run]:
     """All models at every number of pairs."""
     task, found = MultiQueryRecall(KEYS[size], LABELS[size]), list[Run]()
     for n in PAIRS[size]:
-        models = {
+        models: dict[str, AnyArch] = {
             "transformer, 1 layer": deep(task, n, 64, 1, heads=2, mask="causal"),
             "transformer, 2 layers": deep(task, n, 64, 2, heads=2, mask="causal"),
             "LSTM, 64 units": recurrent(task, n, 64, Lstm(64)),
             "diagonal SSM, 64 complex units": recurrent(task, n, 64, DiagonalSsm(64, 64)),
         }
+        for name, family in FAMILIES.items():
+            layers = block(family, 64) * 2
+            models[f"{name}, 2 blocks"] = recurrent(task, n, 64, *layers, placed=family == "linear-attention")
         found += grid(task, n, models, RECIPES[size], RATES[size], SEEDS[size])
     return found
 

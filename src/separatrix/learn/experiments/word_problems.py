@@ -4,13 +4,17 @@ Liu, Ash, Goel, Krishnamurthy, Zhang 2023: transformers of depth O(1) simulate t
 O(log N) all. S5 and A5 are complete for NC1 (Barrington 1989); Merrill, Petty, Sabharwal 2024 train transformers,
 state-space models and RNNs on groups of order 60, with the product asked for after every element, as here. (Asked for
 the last product alone, none of these models learns S3 within the quick budget, and the LSTM not even Z2 at N = 8.)
+Linear recurrences with diagonal or positive transitions do not even tell parity at every length; one DeltaNet layer
+with eigenvalues down to -1 can (Grazzi et al. 2025).
 """
 
 from __future__ import annotations
 
+from separatrix.core.config import AnyArch
 from separatrix.core.recurrent import Lstm
 from separatrix.learn.comparison import grid, measure, recurrent
 from separatrix.learn.experiment import Experiment, Size, registry
+from separatrix.learn.families import block
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
 from separatrix.learn.standard import deep
@@ -25,6 +29,7 @@ RECIPES = {
 }
 RATES = {"quick": (3e-3,), "paper": (3e-3, 1e-3, 3e-4)}
 SEEDS = {"quick": 1, "paper": 3}
+DELTA = {"eigenvalues in (0, 1)": "delta-net", "eigenvalues in (-1, 1)": "negative-delta-net"}
 
 
 def runs(size: Size) -> list[Run]:
@@ -33,10 +38,12 @@ def runs(size: Size) -> list[Run]:
     for group in GROUPS[size]:
         task = PrefixProducts(group)
         for n in LENGTHS[size]:
-            models = {
+            models: dict[str, AnyArch] = {
                 f"{group.upper()}, transformer, depth {depth}": deep(task, n, 64, depth, heads=4, mask="causal")
                 for depth in DEPTHS[size]
             } | {f"{group.upper()}, LSTM, 64 units": recurrent(task, n, 64, Lstm(64))}
+            for told, family in DELTA.items():
+                models[f"{group.upper()}, DeltaNet, {told}"] = recurrent(task, n, 64, *block(family, 64))
             found += grid(task, n, models, RECIPES[size], RATES[size], SEEDS[size])
     return found
 
