@@ -81,6 +81,7 @@ def test_an_estimate_trains_nothing(tmp_path: Path) -> None:
     told = estimate(some_runs(4, 1000))
     assert told["runs"] == 4 and 0.1 < told["seconds"] < 100 and told["bytes"] > 1000
     assert [len(g.runs) for g in groups(some_runs(8), measure, tmp_path, "cpu", 3)] == [3, 1, 3, 1]
+    assert estimate([]) == {"runs": 0, "seconds": 0.0, "bytes": 0}
 
 
 # ------------------------------------------------------------------------------------------------ the executor

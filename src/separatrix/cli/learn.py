@@ -64,13 +64,14 @@ def register(app: typer.Typer) -> None:
         part = Part(patterns, numbers("--across", across), numbers("--rates", rates), seeds)
         planned = part.of(experiment, experiment.runs(wanted))
         if dry_run:
-            cost = estimate(planned)
+            known = Store(store).has(run.key for run in planned) if (store / "runs.db").exists() else set()
+            left = [run for run in planned if run.key not in known]
+            cost = {"done": len(known)} | estimate(left)
             if as_json:
                 print_json(cost)
             else:
-                lines(
-                    [f"{cost['runs']} runs, at most {cost['seconds']:.3g} CPU-seconds and {cost['bytes'] / 1e6:.3g} MB"]
-                )
+                spent = f"about {span(cost['seconds'])} of CPU time at most, {cost['bytes'] / 1e6:.3g} MB"
+                lines([f"{len(left)} runs to train ({len(known)} are in {store}): {spent}"])
             return
         kept = Store(store)
         done = len(kept.has(run.key for run in planned))
@@ -127,3 +128,15 @@ def _bar(total: int, done: int, quiet: bool) -> Iterator:
             print(f"{text}, {result.seconds:.1f} s", file=sys.stderr, flush=True)
 
         yield tell
+
+
+def span(seconds: float) -> str:
+    """A time in words.
+
+    >>> span(40), span(4000), span(2e6)
+    ('40 s', '1.1 hours', '23 days')
+    """
+    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.2g} s"
