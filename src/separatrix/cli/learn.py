@@ -134,9 +134,9 @@ def span(seconds: float) -> str:
     """A time in words.
 
     >>> span(40), span(4000), span(2e6)
-    ('40 s', '1.1 hours', '23 days')
+    ('40 s', '1.11 hours', '23.1 days')
     """
     for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds:.2g} s"
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
