@@ -66,8 +66,8 @@ def kill_and_resume(
 ) -> tuple[int, int]:
     """Kills the driver so often (it alone, not its workers), then lets it end.
 
-    Every third kill comes within a second of its start, the others within a second of its first checkpoint. Returns
-    after how many kills there were unfinished checkpoints, and the runs that were finished before the last kill.
+    Every third kill comes within a second of its start, the others after 1 to 39 checkpoints. Returns after how many
+    kills there were unfinished checkpoints, and the runs that were finished before the last kill.
     """
     here = [str(Path(__file__).parents[1]), *sys.path]
     code = DRIVER.format(path=here, folder=str(folder), workers=workers, cohorts=cohorts)
@@ -81,9 +81,12 @@ def kill_and_resume(
             if kill == kills:
                 assert process.wait() == 0
                 break
-            while kill % 3 and saved(folder) == before and process.poll() is None:
-                time.sleep(0.05)
-            time.sleep(float(rng.uniform(0.0, 1.0)))
+            changes = int(rng.integers(1, 40)) if kill % 3 else 0
+            while changes and process.poll() is None:
+                if (now := saved(folder)) != before:
+                    before, changes = now, changes - 1
+                time.sleep(0.002)
+            time.sleep(float(rng.uniform(0.0, 0.1 if kill % 3 else 1.0)))
             process.kill()
         assert process.returncode == -signal.SIGKILL, "the sweep ended before it could be killed"
         halfway += any((folder / "checkpoints").glob("[!.]*"))

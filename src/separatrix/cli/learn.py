@@ -6,14 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from separatrix.cli.options import DryRun, Json, lines, numbers, print_json
-
-if TYPE_CHECKING:
-    from separatrix.learn.experiment import Size
 
 STORE = Path("separatrix-out/runs")
 
@@ -35,19 +32,22 @@ def register(app: typer.Typer) -> None:
         across: Annotated[str, typer.Option(help="Only these values of the figure's axis: 20,50,100.")] = "",
         rates: Annotated[str, typer.Option(help="Only these learning rates: 3e-3,1e-3.")] = "",
         seeds: Annotated[int, typer.Option(help="Only so many of the first seeds; 0 for all.")] = 0,
-        figure: Annotated[Path | None, typer.Option(help="Draw what the store holds into this .svg file.")] = None,
+        figure: Annotated[
+            Path | None, typer.Option(help="Draw what the store holds into this .svg, .png or .pdf.")
+        ] = None,
+        tensorboard: Annotated[Path | None, typer.Option(help="Write every run's curve for TensorBoard.")] = None,
         dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
         """Train an experiment of the papers. Killed at any moment, it goes on where it stopped when called again."""
-        from separatrix.core.errors import InputError
-        from separatrix.core.files import write_atomically
+        from separatrix.learn.board import Board
         from separatrix.learn.experiment import points
         from separatrix.learn.experiments import registry
-        from separatrix.learn.figure import picture
+        from separatrix.learn.figure import write_figure
         from separatrix.learn.part import Part
+        from separatrix.learn.plot import require_figure
         from separatrix.learn.store import Store
-        from separatrix.learn.sweep import estimate, sweep
+        from separatrix.learn.sweep import Result, estimate, sweep
 
         if name == "list":
             listed = [{"name": e.name, "title": e.title, "source": e.source} for _, e in registry.items()]
@@ -57,34 +57,43 @@ def register(app: typer.Typer) -> None:
                 lines(text for row in listed for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
             return
         experiment = registry.get(name)
-        wanted: Size | None = next((known for known in experiment.sizes if known == size), None)
-        if wanted is None:
-            raise InputError(f"{name} has no size {size!r}; take {' or '.join(experiment.sizes)}")
-        if figure is not None and figure.suffix != ".svg":
-            raise InputError(f"--figure {figure}: figures are SVG; name a file that ends with .svg")
+        wanted = experiment.size(size)
+        if figure is not None:
+            require_figure(figure)
         patterns = tuple(word.strip() for word in models.split(";") if word.strip())
         part = Part(patterns, numbers("--across", across), numbers("--rates", rates), seeds)
         planned = part.of(experiment, experiment.runs(wanted))
         if dry_run:
-            cost = estimate(planned)
+            known = Store(store).has(run.key for run in planned) if (store / "runs.db").exists() else set()
+            left = [run for run in planned if run.key not in known]
+            cost = {"done": len(known)} | estimate(left)
             if as_json:
                 print_json(cost)
             else:
-                lines(
-                    [f"{cost['runs']} runs, at most {cost['seconds']:.3g} CPU-seconds and {cost['bytes'] / 1e6:.3g} MB"]
-                )
+                spent = f"about {span(cost['seconds'])} of CPU time at most, {cost['bytes'] / 1e6:.3g} MB"
+                lines([f"{len(left)} runs to train ({len(known)} are in {store}): {spent}"])
             return
         kept = Store(store)
         done = len(kept.has(run.key for run in planned))
         if not as_json and done:
             lines([f"{done} of {len(planned)} runs are in {store} already"])
-        with _bar(len(planned), done, as_json) as step:
-            sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=step)
         keys = {run.key for run in planned}
+        board = None if tensorboard is None else Board(tensorboard)
+        for row in kept.finished() if board is not None and done else ():
+            if row.run.key in keys and board is not None:
+                board.add(row.experiment, row.run, kept.curve(row.run.key), row.metrics)
+
+        def tell(result: Result) -> None:
+            if board is not None:
+                board.add(name, result.run, result.trained.curve, result.metrics)
+            step(result)
+
+        with _bar(len(planned), done, as_json) as step:
+            sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=tell)
         rows = [row for row in kept.finished() if row.run.key in keys]  # experiments share runs
         found = points(experiment, rows)
         if figure is not None:
-            write_atomically(figure, picture(experiment, size, found).encode())
+            write_figure(figure, experiment, size, found)
         if as_json:
             print_json([{field: getattr(p, field) for field in p.__slots__} for p in found])
             return
@@ -119,3 +128,15 @@ def _bar(total: int, done: int, quiet: bool) -> Iterator:
             print(f"{text}, {result.seconds:.1f} s", file=sys.stderr, flush=True)
 
         yield tell
+
+
+def span(seconds: float) -> str:
+    """A time in words.
+
+    >>> span(40), span(4000), span(2e6)
+    ('40 s', '1.11 hours', '23.1 days')
+    """
+    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

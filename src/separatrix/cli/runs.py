@@ -74,12 +74,12 @@ def register(app: typer.Typer) -> None:
 
     @group.command()
     def export(
-        out: Annotated[Path, typer.Option("-o", "--out", help="A .csv file.")],
+        out: Annotated[Path, typer.Option("-o", "--out", help="A .csv or .parquet file.")],
         experiment: Annotated[str | None, typer.Argument(help="Only this experiment.")] = None,
         dots: Annotated[bool, typer.Option("--dots", help="One row a model and length instead, for charts.")] = False,
         store: Where = STORE,
     ) -> None:
-        """Write one CSV row a run, metrics as columns; or the trained models as the charts of an atlas read them."""
+        """Write one row a run, metrics as columns; or the trained models as the charts of an atlas read them (CSV)."""
         if dots:
             from separatrix.learn.dots import trained_dots, write_dots
 
@@ -87,8 +87,29 @@ def register(app: typer.Typer) -> None:
             write_dots(found, out)
             lines([f"{len(found)} models in {out}"])
             return
-        count = _open(store).export(out, experiment)
-        lines([f"{count} runs in {out}"])
+        from separatrix.learn.export import write_table
+
+        rows = _open(store).finished(experiment)
+        write_table(out, rows)
+        lines([f"{len(rows)} runs in {out}"])
+
+    @group.command()
+    def figure(
+        experiment: Annotated[str, typer.Argument(help="`separatrix learn list` names the experiments.")],
+        out: Annotated[Path, typer.Option("-o", "--out", help="A .svg, .png or .pdf file.")],
+        size: Annotated[str, typer.Option(help="The size whose runs are drawn.")] = "quick",
+        store: Where = STORE,
+    ) -> None:
+        """Draw an experiment from the store alone: medians, and bands from the worst seed to the best."""
+        from separatrix.learn.experiment import points
+        from separatrix.learn.experiments import registry
+        from separatrix.learn.figure import write_figure
+
+        chosen = registry.get(experiment)
+        keys = {run.key for run in chosen.runs(chosen.size(size))}
+        found = points(chosen, [row for row in _open(store).finished() if row.run.key in keys])
+        write_figure(out, chosen, size, found)
+        lines([f"{len(found)} points of {len(keys)} runs in {out}"])
 
 
 def _open(folder: Path):

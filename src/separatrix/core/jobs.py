@@ -42,6 +42,14 @@ def run(function: Callable[[A], B], arguments: Iterable[A], workers: int = 1) ->
                 future.cancel()
 
 
+def processes(workers: str) -> int:
+    """How many processes `local` or `local:K` mean; InputError for other words."""
+    kind, _, count = workers.partition(":")
+    if kind != "local" or (workers != "local" and not (count.isdecimal() and int(count) > 0)):
+        raise InputError(f"workers {workers!r} is none of local, local:K, ray, ray://ADDRESS")
+    return int(count) if count else default_workers()
+
+
 def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent)
 
@@ -67,19 +75,16 @@ def unordered(
         InputError: other words, without ray, or no cluster at the address. Of a job: what it raised.
         SeparatrixError: a worker died too often.
     """
-    kind, _, count = workers.partition(":")
     if workers == "ray" or (workers.startswith("ray://") and workers != "ray://"):
         yield from _by_ray(function, arguments, None if workers == "ray" else workers, gpus)
         return
-    if kind != "local" or (count and not (count.isdecimal() and int(count) > 0)):
-        raise InputError(f"workers {workers!r} is none of local, local:K, ray, ray://ADDRESS")
-    processes = int(count) if count else default_workers()
-    if processes == 1:
+    most = processes(workers)
+    if most == 1:
         yield from map(function, arguments)
         return
     left = dict.fromkeys(range(len(arguments)), 0)  # job -> how often its pool broke
     while left:
-        with _pool(min(processes, len(left))) as pool:
+        with _pool(min(most, len(left))) as pool:
             futures = {pool.submit(function, arguments[i]): i for i in left}
             try:
                 for future in as_completed(futures):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from separatrix.core.errors import InputError
 from separatrix.core.registry import Registry
 from separatrix.learn.run import Run
 from separatrix.learn.store import Finished, Store
@@ -49,6 +50,13 @@ class Experiment:
     log: tuple[bool, bool] = (True, False)
     sizes: tuple[Size, ...] = ("quick", "paper")
     report: Callable[[Store, Sequence[Finished]], list[str]] | None = None
+
+    def size(self, name: str) -> Size:
+        """The size of this name; InputError where there is none."""
+        for known in self.sizes:
+            if known == name:
+                return known
+        raise InputError(f"{self.name} has no size {name!r}; take {' or '.join(self.sizes)}")
 
 
 registry: Registry[Experiment] = Registry("experiment")

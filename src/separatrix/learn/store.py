@@ -5,7 +5,6 @@ Write-ahead logging, so that a killed driver leaves either all of a run or nothi
 
 from __future__ import annotations
 
-import csv
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -110,34 +109,6 @@ class Store:
     def model_folder(self, key: str) -> Path:
         """Where a run's model lies, if it is kept."""
         return self.folder / "models" / key[:16]
-
-    def export(self, path: Path, experiment: str | None = None) -> int:
-        """Writes one CSV row a run, metrics as columns; the number of rows."""
-        rows = self.finished(experiment)
-        names = sorted({name for row in rows for name in row.metrics})
-        head = [
-            "key",
-            "experiment",
-            "label",
-            "task",
-            "n",
-            "learning_rate",
-            "seed",
-            "state",
-            "steps",
-            "score",
-            "seconds",
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([*head, *names])
-            for row in rows:
-                member = row.run.member
-                told = [row.run.key[:16], row.experiment, row.run.label, row.run.task, row.run.n, member.learning_rate]
-                told += [member.seed, row.state, row.steps, row.score, round(row.seconds, 3)]
-                writer.writerow([*told, *(row.metrics.get(name, "") for name in names)])
-        return len(rows)
 
     def close(self) -> None:
         """Closes the file."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from separatrix.core import jobs
 from separatrix.core.errors import InputError
 from separatrix.core.files import write_atomically
-from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Trained
+from separatrix.learn.cost import family, free_bytes, member_bytes, work
 from separatrix.learn.run import Run
 from separatrix.learn.scoring import cpu_threads
 from separatrix.learn.store import Store
@@ -23,6 +23,7 @@ from separatrix.models.model import Model
 
 Measure = Callable[[Run, Model], dict[str, float]]
 SAVE_EVERY = 60.0  # seconds between two checkpoints of a cohort
+SHARE = 4e9  # bytes that one cohort may take where a single model takes less
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +46,42 @@ class Result:
     seconds: float
 
 
-def members(width: int) -> int:
-    """How many models to train at once on a CPU: what pays for overhead stops paying where arithmetic dominates."""
-    return 32 if width <= 8 else 16 if width <= 24 else 8 if width <= 32 else 2
+def members(run: Run, memory: float = math.inf) -> int:
+    """How many models to train at once on a CPU: what pays for overhead stops paying where arithmetic dominates.
+
+    memory: bytes that they may take together, where one of them may.
+    """
+    width = run.arch.width
+    most = 32 if width <= 8 else 16 if width <= 24 else 8 if width <= 32 else 2
+    return max(1, min(most, int(min(memory / member_bytes(run), 64))))
 
 
 def groups(runs: Sequence[Run], measure: Measure, folder: Path, device: str, size: int | None = None) -> list[Group]:
-    """Cohorts of the runs, in their order; at most `size` members (by width where None)."""
+    """Cohorts of the runs, in their order; at most `size` members (by width and memory where None)."""
     by_cohort: dict[str, list[Run]] = {}
     for run in runs:
         by_cohort.setdefault(run.cohort, []).append(run)
     found = []
     for same in by_cohort.values():
-        most = size or (members(same[0].arch.width) if device == "cpu" else 64)
+        most = size or (members(same[0], SHARE) if device == "cpu" else 64)
         for start in range(0, len(same), most):
             part = tuple(same[start : start + most])
             name = hashlib.sha256("".join(run.key for run in part).encode()).hexdigest()[:16]
             found.append(Group(part, measure, device, folder / "checkpoints" / f"{name}.safetensors"))
     return found
+
+
+def require_memory(planned: Sequence[Group], at_once: int = 1) -> int:
+    """Bytes of the cohorts in training, the largest at_once of them; InputError where this machine has fewer."""
+    largest = sorted(planned, key=lambda g: len(g.runs) * member_bytes(g.runs[0]))[-at_once:]
+    needed, free = sum(len(g.runs) * member_bytes(g.runs[0]) for g in largest), free_bytes()
+    if needed > free:
+        worst = largest[-1].runs[0]
+        raise InputError(
+            f"{worst.label}, N = {worst.n}, needs about {needed / 1e9:.3g} GB in training and {free / 1e9:.3g} GB are "
+            "free; take a part of the grid by --models or --across, or fewer workers"
+        )
+    return needed
 
 
 def sweep(
@@ -82,6 +101,8 @@ def sweep(
         raise InputError(f"experiment {experiment} lists a run twice")
     known = store.has(run.key for run in runs)
     todo = groups([run for run in runs if run.key not in known], measure, store.folder.resolve(), device, cohort)
+    if todo and workers.startswith("local") and device == "cpu":
+        require_memory(todo, jobs.processes(workers))
     count = 0
     for results in jobs.unordered(train_group, todo, workers, gpus=float(device != "cpu")):
         for result in results:
@@ -129,25 +150,36 @@ def train_group(group: Group) -> list[Result]:
     return results
 
 
-def estimate(runs: Sequence[Run]) -> dict[str, float]:
+def estimate(runs: Sequence[Run], patience: float = 10.0) -> dict[str, float]:
     """Runs, CPU-seconds if every budget is used, and bytes of the largest cohort; nothing is trained.
 
-    Steps are timed: a few of one cohort of every kind.
+    Two steps of a cohort of every kind are timed, cheap ones first, until `patience` seconds are spent; one of every
+    family at least. The time of the others follows from their arithmetic. Raises InputError where memory is lacking.
     """
-    seconds, memory = 0.0, 0
-    timed: dict[str, float] = {}
-    for group in groups(runs, lambda *_: {}, Path(), "cpu"):
+    planned = groups(runs, lambda *_: {}, Path(), "cpu")
+    memory = require_memory(planned)
+    kinds: dict[str, Group] = {}
+    for group in planned:
+        kinds.setdefault(f"{group.runs[0].cohort} {len(group.runs)}", group)
+    spent, rates, seconds = 0.0, dict[tuple[str, ...], float](), dict[str, float]()
+    for name, group in sorted(kinds.items(), key=lambda pair: work(pair[1].runs[0]) * len(pair[1].runs)):
         first, count = group.runs[0], len(group.runs)
-        name = f"{first.cohort} {count}"
-        if name not in timed:
-            few = dataclasses.replace(first.recipe, steps=4, check_every=4, validation=1, samples=0)
-            with cpu_threads(1):
-                cohort = Cohort(first.make_task(), first.n, first.arch, [run.member for run in group.runs], few)
-                cohort.advance(1)
-                start = time.process_time()
-                cohort.advance(2)
-                timed[name] = (time.process_time() - start) / 2
-        seconds += timed[name] * first.recipe.steps
-        weights = sum(math.prod(shape) for shape in tensor_shapes(first.arch).values())
-        memory = max(memory, 4 * count * (4 * weights + 12 * first.recipe.batch * first.n * first.arch.width))
-    return {"runs": len(runs), "seconds": seconds, "bytes": memory}
+        if spent < patience or family(first) not in rates:
+            start = time.perf_counter()
+            rates[family(first)] = _step(group) / (work(first) * count)
+            spent += time.perf_counter() - start
+        seconds[name] = rates[family(first)] * work(first) * count
+    total = sum(seconds[f"{g.runs[0].cohort} {len(g.runs)}"] * g.runs[0].recipe.steps for g in planned)
+    return {"runs": len(runs), "seconds": total, "bytes": memory}
+
+
+def _step(group: Group) -> float:
+    """CPU-seconds of a step of a cohort."""
+    first = group.runs[0]
+    few = dataclasses.replace(first.recipe, steps=4, check_every=4, validation=1, samples=0)
+    with cpu_threads(1):
+        cohort = Cohort(first.make_task(), first.n, first.arch, [run.member for run in group.runs], few)
+        cohort.advance(1)
+        start = time.process_time()
+        cohort.advance(2)
+        return (time.process_time() - start) / 2

@@ -43,5 +43,6 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
     sparse_sign_averaging,  # noqa: F401
+    variable_length,  # noqa: F401
     word_problem,  # noqa: F401
 )

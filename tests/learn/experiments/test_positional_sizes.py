@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from separatrix.learn.experiment import points
@@ -14,6 +15,7 @@ from separatrix.learn.figure import picture
 from separatrix.learn.standard import require_fit
 from separatrix.learn.store import Finished, Store
 from separatrix.learn.sweep import sweep
+from separatrix.models.model import Model
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -52,3 +54,17 @@ def test_the_learning_rate_is_chosen_by_what_is_not_shown() -> None:
     ]
     (point,) = points(experiment, rows)
     assert (point.median, point.learning_rate) == (5.0, first.member.learning_rate)
+
+
+def test_errors_of_mixed_lengths_are_measured_where_numbers_are(tmp_path: Path) -> None:
+    experiment, store = registry.get("positional-sort-mixed-lengths"), Store(tmp_path)
+    few = {"steps": 2, "batch": 4, "validation": 8, "samples": 16}
+    runs = [dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, **few)) for run in experiment.runs("quick")]
+    assert len(runs) == 6
+    sweep(experiment.name, [run for run in runs if run.member.seed == 0], experiment.measure, store)
+    found = points(experiment, store.finished())
+    assert [p.x for p in found] == 2 * list(range(1, 11)) and picture(experiment, "quick", found)
+    zero = Model.load(store.model_folder(runs[0].key))
+    zero = Model(zero.arch, {name: np.zeros_like(tensor) for name, tensor in zero.tensors.items()})
+    mean = experiment.measure(runs[0], zero)["mse_c1"]
+    assert abs(mean / (8 / 9) - 1) < 0.1  # the mean square of a number; over all nodes it would be 0.5
