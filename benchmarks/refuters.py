@@ -176,8 +176,8 @@ def table(rows: list[tuple[Setting, float, dict[str, Counts]]], births: list[tup
     first, bits = [count for count, _ in births], births[0][1]
     notes = (
         f"Random testing's evaluations over each method's own, row by row: {'; '.join(told)}.",
-        f"Exact collisions of states of {bits} bits: the first two different prefixes with one state come after a median "
-        f"of {statistics.median(first):,.0f} prefixes ({max(first):,} at most).",
+        f"Exact collisions of states of {bits} bits: the first two different prefixes with one state come after a "
+        f"median of {statistics.median(first):,.0f} prefixes ({max(first):,} at most).",
     )
     for note in notes:
         lines += ["", *textwrap.wrap(note, 120)]
