@@ -4,7 +4,8 @@ Before a base word, each of Alice's positions is changed alone, and words of Bob
 then taken in one by one, as long as all that are in can still be guessed when all of them vary; where a position does
 not serve, its symbol in the base word is drawn anew. So small solutions grow to long ones, without a hint about the
 task. Positions often play parts in turn (a key, then its label): once a code has grown, others are grown with bits at
-every second or third position only, where the rest of her symbols is free to make room. For averages of real parts Alice's bits are signs, and Bob's words are pointer sets.
+every second or third position only, where the rest of her symbols is free to make room. For averages of real parts
+Alice's bits are signs, and Bob's words are pointer sets.
 """
 
 from __future__ import annotations
