@@ -55,6 +55,7 @@ SEARCHED: list[tuple[str, dict[str, Any], int, int, float]] = [
     ("inner-product", {}, 512, 256, 0.99 * 256),
     ("sparse-averaging", {"q": 2, "eps": 0.2}, 64, 63, 0.99 * 63),
     ("associative-recall", {"keys": 64, "labels": 2}, 64, 128, 60),
+    ("nearest-neighbour", {"dim": 6}, 16, 32, 15),
     ("match3", {"modulus": 257}, 32, 30, 8),
 ]
 
@@ -63,10 +64,20 @@ SEARCHED: list[tuple[str, dict[str, Any], int, int, float]] = [
 @pytest.mark.parametrize(("name", "parameters", "n", "cut", "bits"), SEARCHED, ids=str)
 def test_codes_without_hints(name: str, parameters: dict[str, Any], n: int, cut: int, bits: float) -> None:
     task = make_task(name, parameters)
-    find = grow if name in ("associative-recall", "match3", "sparse-averaging") else search
+    grown = ("associative-recall", "nearest-neighbour", "match3", "sparse-averaging")
+    find = grow if name in grown else search
     base, guesses, errors = find(task, n, cut)
     made = decoding_certificate(task, n, base, guesses, cut, errors)
     assert judge(made).accepted and float.fromhex(made.claim.bound) >= bits
+
+
+def test_sixteen_nearest_neighbours_without_hints() -> None:
+    """All 16 bits: points of a 4-cube make room for one another until they are all different."""
+    task = make_task("nearest-neighbour", {"dim": 4})
+    base, guesses, errors = grow(task, 16, 32)
+    made = decoding_certificate(task, 16, base, guesses, 32, errors)
+    assert judge(made).accepted and float.fromhex(made.claim.bound) >= 15
+    assert sorted(set(base[:32:2].tolist())) == list(range(16)) and {g.position % 2 for g in guesses} == {1}
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 Before a base word, each of Alice's positions is changed alone, and words of Bob's are kept that notice it. Bits are
 then taken in one by one, as long as all that are in can still be guessed when all of them vary; where a position does
 not serve, its symbol in the base word is drawn anew. So small solutions grow to long ones, without a hint about the
-task. For averages of real parts Alice's bits are signs, and Bob's words are pointer sets.
+task. Positions often play parts in turn (a key, then its label): once a code has grown, others are grown with bits at
+every second or third position only, where the rest of her symbols is free to make room. For averages of real parts
+Alice's bits are signs, and Bob's words are pointer sets.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ BASES = 6  # base words that are tried
 SYMBOLS = (8, 64)  # of a position that are tried: at least, at most
 POOL = 1024  # words of Bob's before one base word
 REDRAWN = 6  # symbols that are drawn anew for it
+NEAR = 2  # positions next to it that may serve after that
 OPTIONS = 12  # changes of a position that are tried as its bit
 TRIALS = (48, 2048)  # random words for a new bit, and as many guesses of older ones: at least, at most
 IDLE = 60  # rounds without a new bit before a base word is given up; 3 before the first one
 MOST_SETS = 2**14
-Option = tuple[int, np.ndarray, int, int]  # symbol of 1, Bob's word, column of the query, label of 1
+Option = tuple[int, np.ndarray, int, int, int]  # symbol of 1, Bob's word, column, label of 1, words that notice
+Part = tuple[int, int]  # positions p with p = second modulo first
+PARTS = ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 
 
 class Growth:
@@ -36,7 +41,7 @@ class Growth:
 
     def __init__(
         self, task: Task, n: int, cut: int, known: bool, base: np.ndarray, rng: np.random.Generator, budget: int,
-        deadline: float = math.inf,
+        deadline: float = math.inf, part: Part = (1, 0),
     ) -> None:  # fmt: skip
         self.task, self.n, self.cut, self.rng, self.budget, self.deadline = task, n, cut, rng, budget, deadline
         domain = task.domain(n)
@@ -47,8 +52,13 @@ class Growth:
             self.alphabets[task.queries(n)[0]] = base[task.queries(n)[0]][None]
         self.columns = [i for i, q in enumerate(task.queries(n)) if q >= cut]
         self.code: dict[int, Option] = {}
-        self.used = [p for p in range(cut) if len(self.alphabets[p]) > 1]
+        self.varied = [p for p in range(cut) if len(self.alphabets[p]) > 1]
+        self.used = [p for p in self.varied if p % part[0] == part[1]]
         self.trials = min(TRIALS[1], max(TRIALS[0], budget // (64 * max(1, len(self.used)))))
+
+    def full(self) -> bool:
+        """Whether all positions serve that may, and these are half of them at least."""
+        return len(self.code) == len(self.used) and 2 * len(self.code) >= len(self.varied) - 1
 
     def answers(self, tokens: np.ndarray) -> np.ndarray:
         """(batch, columns) the answers, -1 where a word is no input."""
@@ -78,7 +88,7 @@ class Growth:
         symbols = min(SYMBOLS[1], max(SYMBOLS[0], self.budget // (16 * len(pool) * max(1, len(places)))))
         for place in places:
             others = self.alphabets[place][self.alphabets[place] != self.base[place]]
-            seen: list[tuple[int, Option]] = []
+            seen: list[Option] = []
             found[place] = []
             for symbol in self.rng.permutation(others)[:symbols].tolist():
                 if self.budget < len(pool):
@@ -88,8 +98,8 @@ class Growth:
                 differ = np.argwhere((after != before) & (after >= 0) & (before >= 0))
                 for at in self.rng.permutation(len(differ))[: OPTIONS // 4].tolist():
                     row, column = differ[at]
-                    seen.append((len(differ), (symbol, pool[row], int(column), int(after[row, column]))))
-            found[place] = [option for _, option in sorted(seen, key=lambda pair: pair[0])[:OPTIONS]]
+                    seen.append((symbol, pool[row], int(column), int(after[row, column]), len(differ)))
+            found[place] = sorted(seen, key=lambda option: option[4])[:OPTIONS]
             whole[:, place] = self.base[place]
         return found
 
@@ -141,9 +151,10 @@ class Growth:
                 continue
             idle += 1
             if idle > 2 and len(self.code) > 1:
-                gone = self.rng.choice(list(self.code), min(3, len(self.code) - 1), replace=False).tolist()
+                gone = self.rng.choice(list(self.code), min(2, len(self.code) - 1), replace=False).tolist()
+                gone.append(max(self.code, key=lambda p: (self.code[p][4], self.rng.random())))
                 self.code = {p: option for p, option in self.code.items() if p not in gone}
-            self._redraw([p for p in self.used if p not in self.code])
+            self._redraw([p for p in self.varied if p not in self.code])
             if len(self.code) > len(best):
                 idle, best, base = 0, self.code, self.base
         self.code, self.base = best, base
@@ -159,16 +170,19 @@ class Growth:
                 if not self.constraint.holds(self.base[None])[0] or (self.code and not self.holds(self.code, None)):
                     self.base = kept
                     continue
-                options = self.options([place], self.pool())[place][:OPTIONS]
-                serves = next((o for o in options if self.holds({**self.code, place: o}, place)), None)
-                if serves is not None:
-                    self.code = {**self.code, place: serves}
+                near = sorted((p for p in self.used if p not in self.code), key=lambda p: abs(p - place))[:NEAR]
+                for other, options in self.options(near, self.pool()).items():
+                    serves = next((o for o in options if self.holds({**self.code, other: o}, other)), None)
+                    if serves is not None:
+                        self.code = {**self.code, other: serves}
+                        break
+                if place in self.code:
                     break
 
     def guesses(self) -> list[Guess]:
         """The code, as changes of the base word."""
         queries, found = [self.task.queries(self.n)[i] for i in self.columns], []
-        for place, (symbol, word, column, label) in self.code.items():
+        for place, (symbol, word, column, label, _) in self.code.items():
             changes = tuple((self.cut + j, int(s)) for j, s in enumerate(word.tolist()) if s != self.base[self.cut + j])
             found.append(Guess(place, int(self.base[place]), symbol, changes, queries[column], float(label)))
         return found
@@ -191,15 +205,18 @@ def grow(
     rng = child(seed, "codes", task.name, n, cut)
     affordable, deadline = answers_in(task, n, seconds), time.process_time() + seconds
     best: Growth | None = None
+    tried: list[Part] = []
     left, bases = affordable, iter(())
-    while left > 0 and time.process_time() < deadline and (best is None or len(best.code) < len(best.used)):
+    while left > 0 and time.process_time() < deadline and (best is None or not best.full()):
         base = next(bases, None)
         if base is None:
             if best is not None and not best.code:
                 break
             bases = iter(_bases(task, n, rng))
             continue
-        growth = Growth(task, n, cut, known, base, rng, affordable // BASES, deadline)
+        part = _part(best, tried)
+        tried.append(part)
+        growth = Growth(task, n, cut, known, base, rng, affordable // BASES, deadline, part)
         growth.grow()
         growth.prune()
         left -= max(1, affordable // BASES - growth.budget)
@@ -209,6 +226,18 @@ def grow(
     need(bool(best.code), "no bit of the words that were tried can be guessed; that says nothing about the task")
     guesses = best.guesses()
     return best.base, guesses, expected(task, n, best.base, guesses, rng, affordable)
+
+
+def _part(best: Growth | None, tried: list[Part]) -> Part:
+    """All positions at first; then the parts of which the best code uses most, in turn."""
+    if best is None or not best.code:
+        return 1, 0
+
+    def density(part: Part) -> float:
+        places = [p for p in best.varied if p % part[0] == part[1]]
+        return sum(p in best.code for p in places) / max(1, len(places))
+
+    return min(((1, 0), *PARTS), key=lambda part: (tried.count(part), -density(part)))
 
 
 def _bases(task: Task, n: int, rng: np.random.Generator) -> list[np.ndarray]:
