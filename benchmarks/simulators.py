@@ -9,7 +9,8 @@ Verilator: every wire 64 bits wide, 64 inputs an evaluation, g++ -O2 -march=nati
 whose outputs are compared with ours word by word (a checksum). ABC: an AIG, and `&sim` for its own throughput on random
 inputs (it needs a latch, which is added). Times are process times, one core each; runs alternate with ours and the
 median ratio is printed. Tools that are not installed are left out with a line that says so: Debian has `verilator`,
-`g++` and `berkeley-abc`. g++ takes minutes; with --keep a program once built is used again.
+`g++` and `berkeley-abc` (or `yosys`, with `yosys-abc`). g++ takes minutes; with --keep a program once built is used
+again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from separatrix.depth.circuit import Circuit
 from separatrix.depth.compiler import compile_network
 from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.export.boolean import Graph
-from separatrix.depth.kernels import ALWAYS, AND, OR, THRESHOLD
+from separatrix.depth.kernels import BOTH, LENGTH
 from separatrix.depth.program import Program
 from separatrix.models.quantise import reference_head
 
@@ -39,49 +40,36 @@ ROTATE = 13  # checksum = rotl(checksum, ROTATE) ^ word
 
 
 class Logic(Protocol):
-    """What `walk` needs: constants and the four operations, on whatever stands for a wire."""
+    """What `walk` needs: constants and the three operations, on whatever stands for a wire."""
 
     zero: Any
     one: Any
 
     def invert(self, a: Any) -> Any: ...
     def both(self, a: Any, b: Any) -> Any: ...
-    def either(self, a: Any, b: Any) -> Any: ...
     def add(self, a: Any, b: Any, c: Any) -> tuple[Any, Any]: ...
 
 
 def walk(program: Program, inputs: list[Any], logic: Logic) -> list[Any]:
     """The evaluator's work with other means: output planes, in the order of `Evaluator.planes`."""
-    (width, store, const_ptr, const, entry_ptr, entry_row, mask, column, gate_ptr, gate_row, kind, bit_ptr,
-     bit) = (array.tolist() for array in program.arrays)  # fmt: skip
-    row: dict[int, Any] = dict(enumerate(inputs))
-    for f, bits in enumerate(width):
-        entries = range(entry_ptr[f], entry_ptr[f + 1])
-        read = [logic.invert(row[entry_row[e]]) if mask[e] else row[entry_row[e]] for e in entries]
-        planes, waiting = [], []
-        for c in range(bits):
-            now = [x for x, e in zip(read, entries, strict=True) if column[e] == c] + waiting
-            total, waiting = logic.one if const[const_ptr[f] + c] else logic.zero, []
-            for k in range(0, len(now), 2):
-                other = now[k + 1] if k + 1 < len(now) else logic.zero
-                total, carry = logic.add(now[k], other, total)
-                waiting.append(carry)
-            planes.append(total)
-        if store[f] >= 0:
-            row |= {store[f] + k: plane for k, plane in enumerate(planes)}
-        for g in range(gate_ptr[f], gate_ptr[f + 1]):
-            if kind[g] == THRESHOLD:
-                value = logic.one
-                for k in range(bits):
-                    step = logic.both if bit[bit_ptr[g] + k] else logic.either
-                    value = step(planes[k], value)
-            elif kind[g] in (AND, OR):
-                step, value = (logic.both if kind[g] == AND else logic.either), read[0]
-                for x in read[1:]:
-                    value = step(value, x)
-            else:
-                value = logic.one if kind[g] == ALWAYS else logic.zero
-            row[gate_row[g]] = value
+    row: dict[int, Any] = dict(enumerate(inputs)) | {program.ones - 1: logic.zero, program.ones: logic.one}
+    tape, at = program.tape.tolist(), 0
+    while at < len(tape):
+        op, flip = tape[at] & 3, tape[at] >> 2
+        count = LENGTH[op] - 6 if op != BOTH else 2
+        read = [logic.invert(row[r]) if flip >> k & 1 else row[r] for k, r in enumerate(tape[at + 1 : at + 1 + count])]
+        last = tape[at + 1 + count : at + LENGTH[op]]
+        at += LENGTH[op]
+        if op == BOTH:
+            value = logic.both(*read)
+            row[last[0]] = logic.invert(value) if flip & 4 else value
+            continue
+        low, high = row[last[0]], row[last[1]]
+        low, carry = logic.add(read[0], read[1], low)
+        other = logic.zero
+        if count == 4:
+            low, other = logic.add(read[2], read[3], low)
+        row[last[2]], (row[last[3]], row[last[4]]) = low, logic.add(carry, other, high)
     spans = zip(program.out_row.tolist(), program.out_width.tolist(), strict=True)
     return [row[first + k] for first, size in spans for k in range(size)]
 
@@ -93,7 +81,7 @@ class Ands:
 
     def __init__(self, inputs: int) -> None:
         self.graph = Graph(inputs)
-        self.both, self.either, self.add = self.graph.both, self.graph.either, self.graph.add
+        self.both, self.add = self.graph.both, self.graph.add
 
     def invert(self, a: int) -> int:
         """NOT."""
@@ -310,7 +298,7 @@ def lines(circuit: Circuit, lanes: int, flat: bool, folder: Path) -> Iterator[st
                f"{same}; compiled in {compiled:.0f} s")  # fmt: skip
     else:
         yield "Verilator: not installed (verilator, g++); left out"
-    tool = shutil.which("berkeley-abc") or shutil.which("abc")
+    tool = next(filter(None, map(shutil.which, ("berkeley-abc", "yosys-abc", "abc"))), None)
     if tool:
         graph = and_graph(circuit, program)
         (folder / "latched.aig").write_bytes(latched(graph))
@@ -318,7 +306,7 @@ def lines(circuit: Circuit, lanes: int, flat: bool, folder: Path) -> Iterator[st
         words = f"{len(graph.ands):,} ANDs"
         yield f"{'ABC &sim':<28} {rate / 1e6:>9.3f} M lanes/s   ours is {times:.1f} times as fast; {words}"
     else:
-        yield "ABC: not installed (berkeley-abc); left out"
+        yield "ABC: not installed (berkeley-abc, yosys-abc); left out"
 
 
 def main() -> None:

@@ -59,6 +59,9 @@ def test_rounding_after_every_operation(capsys: pytest.CaptureFixture[str]) -> N
     assert call("--round-every", "--n", "2", "--d", "2", "--p", "3", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["depth"], report["wrong"]) == (16, 0)
+    assert call("--round-every", "--norm", "--n", "2", "--d", "2", "--p", "3", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["depth"], report["wrong"]) == (20, 0) and "bound" not in report
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,7 @@ def test_rounding_after_every_operation(capsys: pytest.CaptureFixture[str]) -> N
         (("--device", "cuda", "--primitives"), "comparison of one circuit"),
         (("--round-every", "--p", "3", "--n", "60"), "take a smaller n"),
         (("--scale", "n=4,8", "--primitives"), "ask for one"),
+        (("--norm",), "--norm goes with --round-every"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -6,7 +6,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from separatrix.core.errors import InputError
@@ -18,6 +18,7 @@ LIBRARIES = st.lists(st.integers(0, 9), min_size=len(SYMBOLS), max_size=len(SYMB
 )
 
 
+@settings(deadline=None)
 @given(DEPTHS, DEPTHS, DEPTHS, LIBRARIES)
 def test_sequence_adds_and_side_by_side_is_an_upper_bound(a: Depth, b: Depth, c: Depth, worth: dict[str, int]) -> None:
     assert a + b == b + a and (a + b) + c == a + (b + c) and a + ZERO == a and 3 * a == a + a + a

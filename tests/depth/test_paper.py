@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from separatrix.core.errors import InputError
-from separatrix.depth.compiler.paper import compile_paper, encoded
+from separatrix.depth.compiler.paper import compile_norm, compile_paper, encoded
 from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.report import random_rows
-from separatrix.models.paper import PaperHead, run_paper
+from separatrix.models.paper import PaperHead, PaperNorm, run_norm, run_paper
 from separatrix.models.quantise import reference_model
 from separatrix.models.rope import evaluate_rope
 from separatrix.numbers import FloatFormat
+from separatrix.numbers.floats import Number
 
 
 def head_of(n: int, d: int, p: int, mask: str = "causal") -> PaperHead:
@@ -49,6 +50,52 @@ def test_every_pair_of_numbers_of_two_bits() -> None:
 
 def test_depth_is_sixteen_at_every_length() -> None:
     assert {compile_paper(head_of(n, 2, 2)).depth for n in (2, 3, 5)} == {16}
+
+
+def norm_of(form: FloatFormat, d: int, seed: int = 0) -> PaperNorm:
+    """Gains of about 1 and biases of about 1/4."""
+    m = np.random.default_rng(seed).integers(2 ** (form.p - 1), 2**form.p, (2, d)) * np.array([[1], [-1]])
+    gain, bias = ([Number(int(x), 1 - form.p - shift) for x in row] for row, shift in zip(m, (0, 2), strict=True))
+    return PaperNorm(tuple(gain), tuple(bias))
+
+
+@pytest.mark.parametrize(("d", "p", "plain"), [(2, 2, True), (2, 3, False), (3, 3, True), (4, 3, False), (2, 4, False)])
+def test_layer_normalisation_has_five_levels(d: int, p: int, plain: bool) -> None:
+    form, rng = FloatFormat.paper(p), np.random.default_rng(d)
+    norm = PaperNorm.plain(form, d) if plain else norm_of(form, d)
+    circuit = compile_norm(form, norm)
+    circuit.check()
+    assert circuit.depth == 5
+    rows = [random_rows(form, 1, d, rng, close=k % 4 > 0)[0] for k in range(300)]
+    rows += [[form.zero] * d, [form.greatest] * d, [form.round(1)] * d]  # no variance at all
+    rows += [[Number(2 ** (p - 1) + k % 2, form.low + k % 3) for k in range(d)]]  # a variance that underflows
+    got = Evaluator(circuit)(np.array([encoded(form, [row]) for row in rows])).reshape(len(rows), -1)
+    want = [encoded(form, [run_norm(form, norm, row)]) for row in rows]
+    assert got.tolist() == want and len({tuple(w) for w in want}) > 20
+
+
+def test_every_pair_of_numbers_of_two_bits_normalised() -> None:
+    form = FloatFormat.paper(2)
+    circuit = compile_norm(form, norm := norm_of(form, 2))
+    rows = list(product(form.members(), repeat=2))
+    got = evaluate_plain(circuit, np.array([encoded(form, [row]) for row in rows]), bounds=True)
+    assert got.reshape(len(rows), -1).tolist() == [encoded(form, [run_norm(form, norm, row)]) for row in rows]
+
+
+def test_a_head_and_its_norm_have_twenty_levels_and_equal_the_emulator() -> None:
+    rng, head = np.random.default_rng(0), head_of(2, 2, 3)
+    head = replace(head, norm=norm_of(head.form, 2))
+    circuit = compile_paper(head)
+    inputs = [random_rows(head.form, 2, 2, rng, close=k % 4 > 0) for k in range(100)]
+    got = Evaluator(circuit)(np.array([encoded(head.form, x) for x in inputs])).reshape(100, -1)
+    assert circuit.depth == 20 and got.tolist() == [encoded(head.form, run_paper(head, x)) for x in inputs]
+
+
+def test_normalised_rows_approach_real_ones() -> None:
+    form, rng = FloatFormat.paper(12), np.random.default_rng(0)
+    for row in rng.integers(-40, 41, (20, 4)):
+        got = [float(x.value) for x in run_norm(form, PaperNorm.plain(form, 4), [form.round(int(v)) for v in row])]
+        assert np.abs(got - (row - row.mean()) / row.std()).max() < 0.01
 
 
 def test_more_bits_approach_real_numbers() -> None:

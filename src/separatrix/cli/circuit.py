@@ -38,6 +38,9 @@ def register(app: typer.Typer) -> None:
         every: Annotated[
             bool, typer.Option("--round-every", help="Round after every operation, in the floats F_p of the paper.")
         ] = False,
+        norm: Annotated[
+            bool, typer.Option("--norm", help="With --round-every: normalise the rows of the result.")
+        ] = False,
         primitives: Annotated[bool, typer.Option("--primitives", help="The primitives and their depths.")] = False,
         full: Annotated[bool, typer.Option("--full", help="With --primitives: the larger sizes too.")] = False,
         device: Annotated[str, typer.Option("--device", help="Where the comparison runs: cpu or cuda.")] = "cpu",
@@ -67,6 +70,8 @@ def register(app: typer.Typer) -> None:
             if scale is not None or primitives or every:
                 raise InputError("--device cuda is for the comparison of one circuit, rounded once a stage")
             demand()
+        if norm and not every:
+            raise InputError("--norm goes with --round-every; models of the house say themselves what they normalise")
         if every and (scale is not None or layers > 1):
             raise InputError("--round-every builds one layer at one length")
         if every:
@@ -93,7 +98,7 @@ def register(app: typer.Typer) -> None:
             elif every:
                 from separatrix.depth.report import compiled_paper, lines_of
 
-                result = compiled_paper(n, d, p, progress)
+                result = compiled_paper(n, d, p, norm, progress)
                 text = lines_of(result)
             else:
                 from separatrix.depth.report import compiled, lines_of, reference

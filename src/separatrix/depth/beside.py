@@ -10,9 +10,9 @@ from separatrix.depth.algebra import F4, layers, rows
 from separatrix.depth.builder import Builder
 from separatrix.depth.circuit import Circuit
 from separatrix.depth.compiler.network import compile_network
-from separatrix.depth.compiler.paper import compile_paper
+from separatrix.depth.compiler.paper import compile_norm, compile_paper
 from separatrix.depth.compiler.word import Word, both_bits, rounded
-from separatrix.models.paper import PaperHead
+from separatrix.models.paper import PaperHead, PaperNorm
 from separatrix.models.quantise import reference_head, reference_model
 from separatrix.models.quantised import Map, Normalise, Quantised
 from separatrix.numbers import FixedFormat
@@ -44,13 +44,16 @@ def compiled_depths() -> dict[str, str]:
     affine = Quantised(1, 2, numbers, (Map(two, one, 1),))
     norm = Quantised(1, 2, numbers, (Normalise(2 * one, one, 1, 1),))
     head, three = reference_head(2, 2, 3), reference_head(2, 2, 3, 3)
-    paper = compile_paper(PaperHead.of(reference_model(2), 2, FloatFormat.paper(3))).depth
+    floats = FloatFormat.paper(3)
+    paper = compile_paper(PaperHead.of(reference_model(2), 2, floats)).depth
+    row = compile_norm(floats, PaperNorm.plain(floats, 2)).depth
+    each = "rounded after every operation, in F_3"
     once = "with one rounding a layer's stage, in fixed point"
     return {
         "matrix product": f"{_product(numbers).depth}, entries rounded once",
-        "RoPE attention layer": f"{compile_network(head).depth} {once}; {paper} rounded after every operation, in F_3",
+        "RoPE attention layer": f"{compile_network(head).depth} {once}; {paper} {each}",
         "MLP, one affine map": f"{compile_network(affine).depth} {once}",
-        "LayerNorm": f"{compile_network(norm).depth} {once}",
+        "LayerNorm": f"{compile_network(norm).depth} {once}; {row} {each}",
         "RoPE transformer, 3 layers": f"{compile_network(three).depth} {once}",
     }
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import numpy as np
 
@@ -15,10 +14,11 @@ from separatrix.core.errors import InputError
 from separatrix.core.jobs import default_workers
 from separatrix.depth import gpu
 from separatrix.depth.circuit import Circuit
+from separatrix.depth.kernels import FULL
 from separatrix.depth.program import prepare
 
-WORDS = 64  # shorter rows cost more in loop overhead than they gain in the cache
 MEMORY = 2**30
+ROW_BYTES = 256  # of a block
 DEVICES = ("cpu", "cuda")
 
 
@@ -27,21 +27,17 @@ class Evaluator:
 
     Attributes:
         circuit, program: what is evaluated, and its compiled form.
-        words: 64-bit words a row in one block, at most.
         threads: blocks that run at the same time; by default one a core.
         device: `cpu` or `cuda`; InputError where there is no such device.
     """
 
-    def __init__(self, circuit: Circuit, words: int = WORDS, threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(self, circuit: Circuit, threads: int | None = None, device: str = "cpu") -> None:
         if device not in DEVICES:
             raise InputError(f"device {device!r} is none of {', '.join(DEVICES)}")
         if device == "cuda":
             gpu.demand()
         self.circuit, self.program, self.device = circuit, prepare(circuit), device
-        rows = self.program.rows + 2 * self.program.carries + self.program.widest
-        self.words, self.threads = words, threads or default_workers()
-        while rows * self.words * 8 * self.threads > MEMORY and (self.words > 8 or self.threads > 1):
-            self.words, self.threads = (self.words // 2, self.threads) if self.words > 8 else (self.words, 1)
+        self.threads = min(threads or default_workers(), max(1, MEMORY // (ROW_BYTES * self.program.rows)))
 
     def planes(self, inputs: np.ndarray) -> np.ndarray:
         """Output bits of packed inputs.
@@ -56,27 +52,22 @@ class Evaluator:
         rows = np.array([r + k for r, width in spans for k in range(width)], dtype=np.int64)
         if self.device == "cuda":
             return gpu.planes(self.program, inputs, rows)
-        kernel, total = _kernel(), inputs.shape[1]
-        out = np.zeros((len(rows), total), dtype=np.uint64)
-        words = max(1, min(self.words, -(-total // self.threads)))
-        starts = list(range(0, total, words))
+        from separatrix.depth.vectors import WORDS, rows_of, run_blocks
 
-        def work(own: list[int]) -> None:
-            p = self.program
-            data = np.zeros((p.rows + 2 * p.carries + p.widest, words), dtype=np.uint64)
-            for start in own:
-                size = min(words, total - start)
-                data[: self.circuit.inputs, :size] = inputs[:, start : start + size]
-                kernel(data, p.rows, p.carries, *p.arrays)
-                out[:, start : start + size] = data[rows, :size]
+        inputs = np.ascontiguousarray(inputs, dtype=np.uint64)
+        out = np.zeros((len(rows), inputs.shape[1]), dtype=np.uint64)
+        threads = max(1, min(self.threads, -(-inputs.shape[1] // WORDS)))
 
-        count = min(self.threads, len(starts))
-        if count <= 1:
-            work(starts)
+        def work(first: int) -> None:
+            data = rows_of(self.program.rows)
+            data[self.program.ones] = FULL
+            run_blocks(data, data.ctypes.data, self.program.tape, inputs, rows, out, first, threads)
+
+        if threads == 1:
+            work(0)
         else:
-            with ThreadPoolExecutor(count) as pool:
-                for done in [pool.submit(work, starts[k::count]) for k in range(count)]:
-                    done.result()
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, range(threads)))
         return out
 
     def decode(self, planes: np.ndarray, lanes: int) -> np.ndarray:
@@ -125,13 +116,3 @@ def counting(inputs: int, start: int, size: int) -> np.ndarray:
     for k in range(inputs):
         out[k] = low[k] if k < 6 else np.where(words >> (k - 6) & 1, np.uint64(2**64 - 1), np.uint64(0))
     return out
-
-
-@lru_cache(maxsize=1)
-def _kernel():
-    """The compiled inner loop; it releases the interpreter lock, so that threads run side by side."""
-    from numba import njit
-
-    from separatrix.depth import kernels
-
-    return njit(nogil=True, cache=True)(kernels.run_block)

@@ -1,4 +1,4 @@
-"""Evaluation on an NVIDIA GPU: the loops of `kernels.run_block`, one thread a machine word, compiled by `numba.cuda`.
+"""Evaluation on an NVIDIA GPU: the tape of `kernels.run_words`, one thread a machine word, compiled by `numba.cuda`.
 
 Neighbouring threads read neighbouring words of a row, so every access is one transaction of a warp. The same loops run
 under numba's simulator (NUMBA_ENABLE_CUDASIM=1), which is how they are tested where there is no GPU.
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from separatrix.core.errors import InputError
+from separatrix.depth.kernels import FULL, ZERO
 from separatrix.depth.program import Program
 
 THREADS = 128  # of a block
@@ -28,16 +29,17 @@ def planes(program: Program, inputs: np.ndarray, out_rows: np.ndarray) -> np.nda
     from numba import cuda as device
 
     run = _kernel()
-    arrays = [device.to_device(array) for array in program.arrays]
-    rows, total = program.rows + 2 * program.carries + program.widest, inputs.shape[1]
+    tape, rows, total = device.to_device(program.tape), program.rows, inputs.shape[1]
     words = min(total, max(1, int(_free_bytes() * SHARE) // (8 * rows)))
     data = device.device_array((rows, words), dtype=np.uint64)  # pyright: ignore[reportArgumentType]
     out = np.zeros((len(out_rows), total), dtype=np.uint64)
+    for row, word in ((program.ones - 1, ZERO), (program.ones, FULL)):
+        data[row].copy_to_device(np.full(words, word))
     for start in range(0, total, words):
         size = min(words, total - start)
         for i in range(program.inputs):
             data[i, :size].copy_to_device(np.ascontiguousarray(inputs[i, start : start + size]))
-        run[-(-size // THREADS), THREADS](data, size, program.rows, program.carries, *arrays)
+        run[-(-size // THREADS), THREADS](data, size, tape)
         for k, row in enumerate(out_rows.tolist()):
             out[k, start : start + size] = data[row, :size].copy_to_host()
     return out
@@ -66,18 +68,12 @@ def _kernel():
 
     from separatrix.depth import kernels
 
-    block = cuda.jit(device=True)(kernels.run_block)
+    block = cuda.jit(device=True)(kernels.run_words)
 
     @cuda.jit
-    def run(
-        data, words, spare, carries, width, store, const_ptr, const, entry_ptr, entry_row, entry_mask, entry_column,
-        gate_ptr, gate_row, gate_kind, gate_bit_ptr, gate_bit,
-    ):  # fmt: skip
+    def run(data, words, tape):
         w = cuda.grid(1)
         if w < words:
-            block(
-                data[:, w : w + 1], spare, carries, width, store, const_ptr, const, entry_ptr, entry_row, entry_mask,
-                entry_column, gate_ptr, gate_row, gate_kind, gate_bit_ptr, gate_bit,
-            )  # fmt: skip
+            block(data[:, w : w + 1], tape)
 
     return run

@@ -12,25 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.depth.circuit import Circuit
-from separatrix.depth.kernels import ALWAYS, AND, FULL, NEVER, OR, THRESHOLD
+from separatrix.depth.kernels import ALWAYS, AND, NEVER, OR, THRESHOLD
 from separatrix.depth.rows import expand
 from separatrix.depth.schedule import allot, compiled, depth_first
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Arrays for `kernels.run_block`, in its order, and where the outputs lie.
+    """The tape for `kernels.run_words`, and where the outputs lie.
 
     Attributes:
-        rows: rows of the data (wires and kept planes, as many as are held at a time); carries, widest: working space.
+        rows: rows of the data: wires and kept planes, as many as are held at a time, and working space.
+        ones: the row that must be all ones; all others may begin as they like, but for the one before it: zeros.
+        entries: rows that are added up, and read by ANDs and ORs, without what is carried.
         out_row, out_width, out_low: first plane, number of planes and least value of every output.
     """
 
     inputs: int
     rows: int
-    carries: int
-    widest: int
-    arrays: tuple[np.ndarray, ...]
+    ones: int
+    tape: np.ndarray
     out_row: np.ndarray
     out_width: np.ndarray
     out_low: np.ndarray
@@ -39,6 +40,8 @@ class Program:
 
 def prepare(circuit: Circuit) -> Program:
     """The program of a circuit."""
+    from separatrix.depth.tape import SCRATCH, write_tape
+
     circuit = depth_first(circuit)
     forms = circuit.forms
     span = circuit.form_high - circuit.form_low
@@ -54,15 +57,13 @@ def prepare(circuit: Circuit) -> Program:
     store = np.full(forms, -1, dtype=np.int64)
     size = np.where(kept, work, 0)
     store[size > 0] = circuit.wires + (np.cumsum(size) - size)[size > 0]
-    entry_ptr, row, mask, column, constant = _entries(circuit, width, store)
+    entry_ptr, row, flip, column, constant = _entries(circuit, width, store)
     const_ptr = _ends(work)
     const = _bits(constant, work)
     thresholds = (circuit.gate_threshold - circuit.form_low[circuit.gate_form])[gates]
     kind = kind[gates]
     needed = np.where(kind == THRESHOLD, work[circuit.gate_form[gates]], 0)
-    bits = _bits(
-        thresholds, needed
-    )  # x >= t is the carry of x + (2^width - t): 1 where the bit of t - 1 .. see `_bits`
+    bits = _bits(thresholds, needed)
     biggest = np.bincount(np.repeat(np.arange(forms), np.diff(entry_ptr)), minlength=forms).max(initial=0)
     out = circuit.output_form
     which, plane = expand(const_ptr, np.unique(out))
@@ -70,20 +71,15 @@ def prepare(circuit: Circuit) -> Program:
     gate_row = circuit.inputs + gates
     real = compiled(allot)(circuit.inputs, work, store, entry_ptr, row, gate_ptr, gate_row, read)
     store[store >= 0] = real[store[store >= 0]]
-    arrays = (work, store, const_ptr, const, entry_ptr, real[row], mask, column,
+    top = max(circuit.inputs, int(real.max(initial=-1)) + 1)
+    carries, widest = int(biggest) // 3 + 2, int(work.max(initial=1)) + 1
+    layout = (top, carries, widest, work, store, const_ptr, const, entry_ptr, real[row], flip, column,
               gate_ptr, real[gate_row], kind, _ends(needed), bits)  # fmt: skip
+    tape = np.empty(write_tape(np.empty(0, dtype=np.int32), *layout), dtype=np.int32)
+    write_tape(tape, *layout)
+    rows = top + 2 * carries + widest + SCRATCH
     low = circuit.form_low[out] + circuit.output_offset
-    return Program(
-        circuit.inputs,
-        max(circuit.inputs, int(real.max(initial=-1)) + 1),
-        int(biggest) + 2,
-        int(work.max(initial=1)) + 1,
-        arrays,
-        store[out],
-        work[out],
-        low,
-        len(row),
-    )
+    return Program(circuit.inputs, rows, rows - 2, tape, store[out], work[out], low, len(row))
 
 
 def _kinds(circuit: Circuit, width: np.ndarray) -> np.ndarray:
@@ -113,7 +109,7 @@ def _kinds(circuit: Circuit, width: np.ndarray) -> np.ndarray:
 
 
 def _entries(circuit: Circuit, width: np.ndarray, store: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(ptr, row, mask, column, constant): rows to add for each form, and the constant that makes its low value 0."""
+    """(ptr, row, flip, column, constant): rows to add for each form, and the constant that makes its low value 0."""
     forms = circuit.forms
     owner = np.repeat(np.arange(forms), np.diff(circuit.term_ptr))
     holder = np.repeat(np.arange(forms), np.diff(circuit.part_ptr))
@@ -132,8 +128,8 @@ def _entries(circuit: Circuit, width: np.ndarray, store: np.ndarray) -> tuple[np
         pieces.append(tuple(np.zeros(0, dtype=np.int64) for _ in range(4)))
     home, row, negative, column = (np.concatenate(part) for part in zip(*pieces, strict=True))
     order = np.lexsort((column, home))
-    mask = np.where(negative[order], FULL, np.uint64(0))
-    return _ends(np.bincount(home, minlength=forms)), row[order], mask, column[order], constant
+    flip = negative[order].astype(np.int64)
+    return _ends(np.bincount(home, minlength=forms)), row[order], flip, column[order], constant
 
 
 def _planes(

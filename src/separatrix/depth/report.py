@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from separatrix.depth.compiler.network import MEMORY, compile_network, estimate,
 from separatrix.depth.compiler.paper import compile_paper, encoded
 from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.measure import measure
-from separatrix.models.paper import PaperHead, run_paper
+from separatrix.models.paper import PaperHead, PaperNorm, run_paper
 from separatrix.models.quantise import reference_head, reference_model
 from separatrix.models.quantised import Heads, Quantised, run
 from separatrix.numbers.floats import FloatFormat, Number
@@ -52,10 +53,13 @@ def _beside(network: Quantised) -> dict[str, Any]:
     return {"attention_layers": count, "bound": bound(count)}
 
 
-def compiled_paper(n: int, d: int, p: int, progress: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def compiled_paper(
+    n: int, d: int, p: int, norm: bool = False, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """The reference head rounded after every operation in F_p, compared with its emulator on random numbers."""
     form = FloatFormat.paper(p)
     head = PaperHead.of(reference_model(d), n, form)
+    head = replace(head, norm=PaperNorm.plain(form, d)) if norm else head
     progress("compile")
     started = time.perf_counter()
     circuit = compile_paper(head)
@@ -67,12 +71,13 @@ def compiled_paper(n: int, d: int, p: int, progress: Callable[[str], None] = lam
     inputs = [random_rows(form, n, d, rng, close=lane % 4 > 0) for lane in range(lanes)]
     got = Evaluator(circuit)(np.array([encoded(form, x) for x in inputs])).reshape(lanes, -1)
     wrong = sum(row.tolist() != encoded(form, run_paper(head, x)) for row, x in zip(got, inputs, strict=True))
-    name = f"RoPE head rounded after every operation, n={n} d={d} F_{p}"
+    name = f"RoPE head{' and layer norm' * norm} rounded after every operation, n={n} d={d} F_{p}"
     if wrong:
         raise InputError(f"{name}: the circuit differs from the emulator on {wrong} of {lanes} inputs")
     return {
         "network": name, "n": n, **counts.to_json(), "seconds": round(seconds, 3),
-        "compared": lanes, "wrong": wrong, "every_input": False, "attention_layers": 1, "bound": bound(1),
+        "compared": lanes, "wrong": wrong, "every_input": False,
+        **({} if norm else {"attention_layers": 1, "bound": bound(1)}),
     }  # fmt: skip
 
 

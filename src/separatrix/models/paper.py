@@ -17,9 +17,29 @@ import numpy as np
 from separatrix.core.errors import InputError
 from separatrix.models.rope import RopeAttention, RopeTransformer, visible
 from separatrix.numbers.floats import FloatFormat, Number
-from separatrix.numbers.functions import cos, exp, sin
+from separatrix.numbers.functions import cos, exp, sin, sqrt
 
 Matrix = tuple[tuple[Number, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperNorm:
+    """Layer normalisation: (x - mean) / deviation, times a gain, plus a bias, rounded after every operation.
+
+    mean = (sum x) / d, variance = (sum (x - mean)^2) / d, deviation = its root, as the paper takes them one by one. A
+    variance that underflows to 0 counts as a deviation of the least positive number, since the paper divides by it.
+
+    Attributes:
+        gain, bias: (d,) members of the format.
+    """
+
+    gain: tuple[Number, ...]
+    bias: tuple[Number, ...]
+
+    @classmethod
+    def plain(cls, form: FloatFormat, d: int) -> PaperNorm:
+        """Gain 1 and bias 0."""
+        return cls((form.round(1),) * d, (form.zero,) * d)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +48,7 @@ class PaperHead:
 
     Attributes:
         query, key, value: (d, d); theta: (d / 2,); mask: (n, n) whether row i reads row j.
+        norm: of every row of the result, None for none.
     """
 
     form: FloatFormat
@@ -37,6 +58,7 @@ class PaperHead:
     value: Matrix
     theta: tuple[Number, ...]
     mask: np.ndarray
+    norm: PaperNorm | None = None
 
     @property
     def d(self) -> int:
@@ -77,7 +99,7 @@ def _rotation(form: FloatFormat, theta: tuple[Number, ...], steps: int) -> Matri
         angle = form.multiply(form.round(steps), t)
         c, s = cos(form, angle), sin(form, angle)
         out[2 * k][2 * k] = out[2 * k + 1][2 * k + 1] = c
-        out[2 * k][2 * k + 1], out[2 * k + 1][2 * k] = Number(-s.m, s.e) if s.m else s, s
+        out[2 * k][2 * k + 1], out[2 * k + 1][2 * k] = negative(s), s
     return tuple(tuple(row) for row in out)
 
 
@@ -99,8 +121,30 @@ def run_paper(head: PaperHead, x: Sequence[Sequence[Number]]) -> list[list[Numbe
             weights.append(exp(form, score))
         inverse = reciprocal(form, form.sum(weights))
         mixed = [form.sum(form.multiply(a, x[j][c]) for a, j in zip(weights, seen, strict=True)) for c in range(d)]
-        out.append([form.multiply(inverse, c) for c in _row(form, mixed, head.value)])
+        row = [form.multiply(inverse, c) for c in _row(form, mixed, head.value)]
+        out.append(row if head.norm is None else run_norm(form, head.norm, row))
     return out
+
+
+def run_norm(form: FloatFormat, norm: PaperNorm, row: Sequence[Number]) -> list[Number]:
+    """(d,) numbers -> (d,) numbers."""
+    count = form.round(len(row))
+    mean = form.divide(form.sum(row), count)
+    centred = [form.add(x, negative(mean)) for x in row]
+    variance = form.divide(form.sum(form.multiply(x, x) for x in centred), count)
+    below = deviation(form, variance)
+    scaled = [form.multiply(form.divide(x, below), gain) for x, gain in zip(centred, norm.gain, strict=True)]
+    return [form.add(x, bias) for x, bias in zip(scaled, norm.bias, strict=True)]
+
+
+def negative(a: Number) -> Number:
+    """-a, and the one zero for zero."""
+    return Number(-a.m, a.e) if a.m else a
+
+
+def deviation(form: FloatFormat, variance: Number) -> Number:
+    """The root of a variance, and the least positive number for 0 (and below, where no variance is)."""
+    return sqrt(form, variance) if variance.m > 0 else Number(2 ** (form.p - 1), form.low)
 
 
 def _row(form: FloatFormat, row: Sequence[Number], matrix: Sequence[Sequence[Number]]) -> list[Number]:

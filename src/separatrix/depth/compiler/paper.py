@@ -1,15 +1,17 @@
-"""The RoPE head rounded after every operation, as a circuit: 16 levels, whatever n.
+"""The RoPE head rounded after every operation, as a circuit: 16 levels, whatever n, and 4 more for a layer norm.
 
 A number is kept as the thermometer of its rounding: which members of F_p it is at least. Any function of one number is
 then a form, so products with constants, exp, 1/x, and the bits of a number cost no level. Levels: thermometers of the
 inputs 1; u 2; v 3; w 4; products w x 5, 6, 7 and s 8; D 9, beside the products A x 9, 10, 11 and B 12; C 13; products
-with 1/D 14, 15, 16.
+with 1/D 14, 15, 16. Layer normalisation: sums 17 (the mean is a function of them), differences 18, sums of squares 19
+(the variance and its root are functions of them), quotients by direct comparison 20 (gain and bias are functions).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from separatrix.depth.forms import Forms
 from separatrix.depth.primitives.floats import encode, rounding_thresholds
 from separatrix.depth.rows import exact
 from separatrix.depth.words import lookup, steps
-from separatrix.models.paper import Matrix, PaperHead, reciprocal
+from separatrix.models.paper import Matrix, PaperHead, PaperNorm, deviation, negative, reciprocal
 from separatrix.numbers.floats import FloatFormat, Number
 from separatrix.numbers.functions import exp
 
@@ -74,7 +76,26 @@ def compile_paper(head: PaperHead) -> Circuit:
     c = _by_constants(b, form, mean, [head.value] * n, "value map")
     inverse = total.apply(lambda number: reciprocal(form, number))
     out = _product(b, form, inverse.pick(slice(None), None), c, "quotient")
-    bits = [out.table(b, lambda number, k=k: encode(form, number)[k]) for k in range(2 * form.p + 2)]
+    return _encoded(b, form, _columns(out) if head.norm is None else _normalised(b, form, head.norm, out))
+
+
+def compile_norm(form: FloatFormat, norm: PaperNorm) -> Circuit:
+    """Layer normalisation of one row of d encoded numbers: 5 levels."""
+    demand_paper(1, len(norm.gain), form.p)
+    b = Builder(len(norm.gain) * (2 * form.p + 2))
+    x = _inputs(b, form, np.arange(b.inputs).reshape(1, len(norm.gain), -1))
+    return _encoded(b, form, _normalised(b, form, norm, x))
+
+
+def _columns(x: Floats) -> list[Floats]:
+    """(..., d) numbers, column by column."""
+    return [x.pick(..., c, slice(None)) for c in range(x.wires.shape[-2])]
+
+
+def _encoded(b: Builder, form: FloatFormat, columns: Sequence[Floats]) -> Circuit:
+    """The circuit whose outputs are the bits of (rows, d) numbers, given column by column."""
+    bits = [Forms.stack([x.table(b, lambda number, k=k: encode(form, number)[k]) for x in columns], axis=-1)
+            for k in range(2 * form.p + 2)]  # fmt: skip
     return b.circuit(Forms.stack(bits, axis=-1))
 
 
@@ -123,6 +144,33 @@ def _round(b: Builder, form: FloatFormat, total: Forms, unit: int, op: str) -> F
 def _rounded_sum(b: Builder, form: FloatFormat, x: Floats, op: str) -> Floats:
     """The sum over the last axis, exact and then rounded: one level."""
     return _round(b, form, b.dot(1, _amount(b, form, x)), form.low, op)
+
+
+def _normalised(b: Builder, form: FloatFormat, norm: PaperNorm, x: Floats) -> list[Floats]:
+    """Rows (..., d) normalised, four levels; column by column, since each has a gain and a bias of its own."""
+    d = x.wires.shape[-2]
+    count = form.round(d)
+    mean = _rounded_sum(b, form, x, "mean").apply(lambda number: negative(form.divide(number, count)))
+    both = b.add([(1, _amount(b, form, x)), (1, _amount(b, form, mean.pick(..., None, slice(None))))])
+    centred = _round(b, form, both, form.low, "centred")
+    squares = _rounded_sum(b, form, centred.apply(lambda number: form.multiply(number, number)), "variance")
+    below = squares.apply(lambda number: deviation(form, form.divide(number, count)))
+    quotient = _quotient(b, form, centred, below.pick(..., None, slice(None)), "normalised")
+    return [
+        column.apply(lambda y, g=gain, s=bias: form.add(form.multiply(y, g), s))
+        for column, gain, bias in zip(_columns(quotient), norm.gain, norm.bias, strict=True)
+    ]
+
+
+def _quotient(b: Builder, form: FloatFormat, x: Floats, y: Floats, op: str) -> Floats:
+    """Rounded quotients by positive numbers, one level: x / y is at least a midpoint u / v iff v x - u y >= 0."""
+    members = form.members()
+    middles = [(a.value + c.value) / 2 for a, c in pairwise(members)]
+    bars = [int(form.round(middle) != c) for middle, c in zip(middles, members[1:], strict=True)]  # 1: a tie goes down
+    top, under = _amount(b, form, x)[..., None], _amount(b, form, y)[..., None]
+    times = exact([middle.denominator for middle in middles])
+    gaps = b.add([(times, top), (exact([-middle.numerator for middle in middles]), under)])
+    return Floats(b.gate(gaps, np.array(bars), op), members)
 
 
 def _by_constants(b: Builder, form: FloatFormat, x: Floats, matrices: Sequence[Matrix], op: str) -> Floats:
