@@ -42,6 +42,8 @@ def check_contract(case: Case) -> str:
         raise InputError(f"task {case.task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
     if not 0 <= terms <= MOST_TERMS:
         raise InputError(f"evidence terms = {str(terms)[:40]} is not a number from 0 to {MOST_TERMS}")
+    if case.semantics.spec is not None:
+        raise UnknownError("contracts in float formats need the float64 engine")
     weights = Weights(case.model(), case.tensors, read_noise(noise), terms, merge)
     check_tasks(case.task, factors[name], case.n, weights.arch)
     cells = at_some_precision(lambda: _check(case, factors[name], weights))
