@@ -190,10 +190,10 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ attacks
 
 
-def errs(task: Task, model: Model, n: int, text: str, rng: np.random.Generator, count: int = 4) -> bool:
+def errs(task: Task, model: Model, n: int, text: str, rng: np.random.Generator, count: int = 3) -> bool:
     """Whether some simulated evaluation gives a wrong answer, or ties."""
     inputs, queries = words(task.domain(n)), list(task.queries(n))
-    inputs = inputs[rng.permutation(len(inputs))[:64]]
+    inputs = inputs[rng.permutation(len(inputs))[:32]]
     labels = task.answer(inputs)
     for machine, join in machines(text, rng, count):
         with np.errstate(all="ignore"):
@@ -208,7 +208,7 @@ def test_nothing_that_an_evaluation_refutes_is_accepted() -> None:
     rng, seen = np.random.default_rng(5), Counter[str]()
     for trial in range(400):
         name, task, n = CASES[trial % len(CASES)]
-        text = f"float:{rng.integers(4, 12)}" + ",tree" * int(rng.integers(2))
+        text = f"float:{rng.integers(4, 10)}" + ",tree" * int(rng.integers(2))
         model = registry.get(name).build(task, n)
         if trial % 3:
             model = mutant(model, rng)
@@ -222,9 +222,9 @@ def test_nothing_that_an_evaluation_refutes_is_accepted() -> None:
             assert not (accepted(task, model, n, text, "arb", ways) and false), (name, n, text)
         seen["false"] += false
         seen["accepted"] += ok
-        if seen["false"] - seen["by reals"] >= 70 and seen["false"] >= 110:
+        if seen["false"] - seen["by reals"] >= 64 and seen["false"] >= 104 and seen["accepted"] >= 8:
             break
-    assert seen["false"] >= 100 and seen["false"] - seen["by reals"] >= 60 and seen["accepted"] >= 10, seen
+    assert seen["false"] >= 100 and seen["false"] - seen["by reals"] >= 60 and seen["accepted"] >= 8, seen
 
 
 def test_clear_claims_are_accepted() -> None:

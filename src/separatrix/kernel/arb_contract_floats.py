@@ -121,8 +121,8 @@ class Rules:
         if more is not None:
             real, size = real + more, size + ab.high(ab.size(more))
             touched, sums = touched + ~_zero(more), sums + 1
-        self.require(size)
         grown = self.grown(1.0 + rounded + np.minimum(sums, np.maximum(touched - 1, 0)))
+        self.require(size * (grown + 1))
         lost = grown * size + (ab.arbs(touched) + under) * (grown + 1) * self.least
         ball = spread(real, lost)
         for row, xs in enumerate(_known(x)):
@@ -144,9 +144,9 @@ class Rules:
         """(classes,) scale * <query, key> of a query (m,) with keys (classes, m), the scale applied to the product."""
         spec, nonzero = self.spec, ~_zero(key) & ~_zero(query)
         size = ab.dot(ab.high(ab.size(key)), ab.high(ab.size(query)))
-        self.require(size, size * abs(scale), ab.arbs(scale))
         terms = nonzero.sum(axis=1)
         grown = self.grown(1.0 + np.minimum(spec.depth(len(query)), np.maximum(terms - 1, 0)))
+        self.require(size * (grown + 1) * max(1.0, abs(scale)), ab.arbs(abs(scale)))
         lost = grown * size + ab.arbs(terms) * (grown + 1) * self.least
         score = spread(ab.dot(key, query), lost)
         factor = self.sum([(Fraction(scale), Fraction(1))])
@@ -231,16 +231,17 @@ class Roundings:
             product = ab.dot(q, k.T)
             rules.require(q, k, product, product * abs(scale))
         values = [rules.multiply(box, w) for w in value]
-        reach = size if residual else ab.zeros(len(size))
-        for v, w in zip(values, output, strict=True):
-            most = ab.greatest(ab.high(ab.size(v.ball)), axis=0)
-            rules.require(most * positions)
-            reach = reach + ab.dot(most, ab.size(ab.arbs(w)))
-        rules.require(reach, ab.arbs(np.array([float(positions)])))
         depth = spec.depth(own) if heads == 1 else max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))
         terms = (output != 0).sum(axis=(0, 1)) + residual
         joined = np.minimum(depth + residual, np.maximum(terms - 1, 0)).astype(np.float64)
-        return cls(rules, values, output, positions, residual, reach, joined)
+        grown = rules.grown(rules.weighing(positions) + 2.0 + joined) + 1
+        reach = size if residual else ab.zeros(len(size))
+        for v, w in zip(values, output, strict=True):
+            most = ab.greatest(ab.high(ab.size(v.ball)), axis=0)
+            rules.require(most * positions * ab.greatest(grown))
+            reach = reach + ab.dot(most, ab.size(ab.arbs(w)))
+        rules.require(reach * grown, grown * positions)
+        return cls(rules, values, output, positions, residual, reach * grown, joined)
 
     def carried(self, box: Arbs) -> Arbs:
         """(rows, d) the stream that is added, with what it loses by being added."""
@@ -270,8 +271,9 @@ class Roundings:
     def taken(self, own: Arbs, read: Read) -> Arbs:
         """(rows, c) what a margin loses besides: of the stream of the position that asks, of biases, by underflow."""
         rules = self.rules
-        rules.require(ab.dot(self.reach, read.sizes) + read.constant)
-        lost = read.constant + ab.dot(self.reach, read.tiny) * (rules.grown(read.count) + 1) * rules.least
+        grown = rules.grown(read.count) + 1
+        rules.require((ab.dot(self.reach, read.sizes) + read.constant) * grown)
+        lost = read.constant + ab.dot(self.reach, read.tiny) * grown * rules.least
         lost = lost + ab.zeros(len(own), 1)
         if self.residual:
             grown = rules.grown(read.count + float(self.joined.max()))

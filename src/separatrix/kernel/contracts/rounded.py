@@ -118,9 +118,8 @@ class Floats:
             real = real + more
             size, touched, sums = size + _size(more), touched + ~more.is_zero(), sums + 1
             low = np.minimum(low, _lowest(more))
-        self.require(size)
-        count = 1.0 + ~held + np.minimum(sums, np.maximum(touched - 1, 0))
-        grown = self.grown(count)
+        grown = self.grown(1.0 + ~held + np.minimum(sums, np.maximum(touched - 1, 0)))
+        self.require(size * (1.0 + grown))
         lost = (grown * size + self.spec.least * (touched + under) * (1.0 + grown)) * SAFE
         exact = nothing | (held & self.fits(size, low))
         rad = np.where(exact, 0.0, up(real.rad + lost))
@@ -140,8 +139,8 @@ class Floats:
         size = size_q @ size_k
         touched = (size_q > 0).astype(np.float64) @ (size_k > 0).astype(np.float64)
         low = _lowest_products(_lowest(query), _lowest(turned))
-        self.require(size, size * abs(scale), abs(scale))
         grown = self.grown(1.0 + np.minimum(self.spec.depth(len(turned.mid)), np.maximum(touched - 1, 0)))
+        self.require(size * (1.0 + grown) * max(1.0, abs(scale)), abs(scale))
         lost = (grown * size + self.spec.least * touched * (1.0 + grown)) * SAFE
         fits = self.fits(size, low)
         score = Ball(real.mid, np.where(fits, 0.0, up(real.rad + lost)))
@@ -155,7 +154,16 @@ class Floats:
         return Ball(score.mid, np.where(fits, 0.0, up(score.rad + lost * SAFE)))
 
     def exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Floats below and above e^(log-weight - shift) (A, K), before the normaliser; top (A,) above every score."""
+        """Floats below and above e^(log-weight - shift) (A, K), before the normaliser.
+
+        top (A,): above every score that is seen. shift (A, 1).
+        """
+        step = max(1, CHUNK // score.mid.shape[1])
+        starts = [slice(start, start + step) for start in range(0, len(top), step)]
+        parts = [self._exponentials(score[part], top[part], shift[part]) for part in starts]
+        return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
+
+    def _exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low, high, move = (
             Ball.exact(score.low),
             Ball.exact(score.high),
@@ -240,16 +248,16 @@ class Roundings:
         for w_query, w_key in zip(query, key, strict=True):
             q, k = (size @ np.abs(w.astype(np.float64)) for w in (w_query, w_key))
             floats.require(q, k, q @ k * max(1.0, abs(scale)), abs(scale))
-        reach = size if residual else np.zeros(width)
-        for v, w in zip(values, output, strict=True):
-            most = _size(v.ball).max(axis=0)
-            floats.require(positions * most)
-            reach = reach + most @ np.abs(w.astype(np.float64))
-        floats.require(reach, positions)
         depth = spec.depth(own) if heads == 1 else max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))
         terms = (output != 0).sum(axis=(0, 1)) + residual
         joined = np.minimum(depth + residual, np.maximum(terms - 1, 0)).astype(np.float64)
-        return cls(floats, values, output, positions, residual, reach * SAFE, joined)
+        reach, grown = size if residual else np.zeros(width), floats.grown(floats.weighing(positions) + 2.0 + joined)
+        for v, w in zip(values, output, strict=True):
+            most = _size(v.ball).max(axis=0)
+            floats.require(positions * most * (1.0 + grown.max()))
+            reach = reach + most @ np.abs(w.astype(np.float64))
+        floats.require(reach * (1.0 + grown), positions * (1.0 + grown))
+        return cls(floats, values, output, positions, residual, reach * (1.0 + grown) * SAFE, joined)
 
     def carried(self, box: Ball) -> np.ndarray:
         """(rows, d) radii of the stream that is added, with what it loses by being added."""
@@ -279,8 +287,9 @@ class Roundings:
     def taken(self, own: Ball, read: Read) -> np.ndarray:
         """(rows, c) what a margin loses besides: of the stream of the position that asks, of biases, by underflow."""
         floats = self.floats
-        floats.require(self.reach @ read.sizes + read.constant)
-        lost = read.constant + floats.spec.least * (self.reach @ read.tiny) * (1.0 + floats.grown(read.count))
+        grown = floats.grown(read.count)
+        floats.require((self.reach @ read.sizes + read.constant) * (1.0 + grown))
+        lost = read.constant + floats.spec.least * (self.reach @ read.tiny) * (1.0 + grown)
         if self.residual:
             lost = lost + _size(own) @ read.sizes * floats.grown(read.count + float(self.joined.max()))
         return (lost + np.zeros((len(own.mid), 1))) * SAFE
