@@ -12,6 +12,8 @@ from separatrix.core.arch import Arch, Attention, FeedForward, Readout, Table
 from separatrix.core.domain import CellGroup, Constraint, Labels, Sequence
 from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
+from separatrix.kernel.contracts.rows import Rows
+from separatrix.kernel.contracts.stream import Stream
 from separatrix.models.embed import embed
 from separatrix.models.evaluate import _layer
 from separatrix.models.model import Model
@@ -198,6 +200,25 @@ def random_model(rng: np.random.Generator, chain: tuple[Step, ...], n: int, mask
 def inputs_of(task: Step, n: int) -> np.ndarray:
     """Every word."""
     return np.array(list(itertools.product(range(task.symbols), repeat=n)))
+
+
+def in_cell(rows: Rows, row: int, stream: Stream, causal: bool, labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(batch,) which inputs, by the symbols (batch, positions) that a step reads and its answers, lie in a cell."""
+    own = rows.own[row]
+    query = int(stream.place[own])
+    inside = (labels[:, query] == stream.symbol[own]) & (answers[:, query] == rows.label[row])
+    for c in rows.forced[row]:
+        inside &= labels[:, stream.place[c]] == stream.symbol[c]
+    if rows.automaton is None:
+        for j in range(query if causal else labels.shape[1]):
+            if j != query and j not in stream.place[rows.forced[row]]:
+                inside &= rows.allowed[rows.ground[row], stream.number[j, labels[:, j]]]
+    elif rows.accepting is not None:
+        state = np.zeros(len(labels), dtype=np.int64)
+        for j in range(query):
+            state = rows.automaton.table[state, labels[:, j]]
+        inside &= rows.accepting[row][state]
+    return inside
 
 
 def streams(model: Model, tokens: np.ndarray) -> list[np.ndarray]:

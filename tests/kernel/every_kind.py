@@ -219,12 +219,13 @@ def quantised(kind: str) -> Made:
     return submit(kind, model, task, n, BITS, **evidence)
 
 
-def chain(name: str, task: Task, n: int, factor: str = "") -> Made:
+def chain(name: str, task: Task, n: int, factor: str = "", semantics: str = "real") -> Made:
     """A witness with its contract."""
     model, _, _ = built(name, task, n)
     layers = sum(isinstance(layer, Attention) for layer in model.arch.layers)
     factor = factor or next(name for name, steps in task.factors().items() if len(steps) == layers)
-    return submit("contract", model, task, n, factor=factor, noise=(2.0**-20).hex(), terms=2**20, merge=False)
+    evidence = {"factor": factor, "noise": (2.0**-20).hex(), "terms": 2**20, "merge": False}
+    return submit("contract", model, task, n, semantics, **evidence)
 
 
 def from_two(method: str, semantics: str = "real") -> Made:
@@ -257,6 +258,10 @@ CASES: dict[str, Callable[[], Made]] = {
     "contract dyck": lambda: chain("dyck-two-layer", Dyck(1, 2), 6),
     "contract three layers": lambda: chain("dyck-three-layer", Dyck(2, 3), 4),
     "contract k-hop": lambda: chain("k-hop-doubling", KHop(2, 2), 5),
+    "contract equality fp16": lambda: chain("equality-two-layer", Equality(2), 6, semantics="fp16"),
+    "contract dyck fp32": lambda: chain("dyck-two-layer", Dyck(1, 2), 6, semantics="fp32"),
+    "contract three layers tree": lambda: chain("dyck-three-layer", Dyck(2, 3), 4, semantics="float:18,tree"),
+    "contract k-hop fp32": lambda: chain("k-hop-doubling", KHop(2, 2), 5, semantics="fp32"),
     "positional sorting": lambda: program("sorting", 4),
     "positional sums": lambda: program("prefix-sums", 4),
     "positional maxima": lambda: program("prefix-maxima", 3),

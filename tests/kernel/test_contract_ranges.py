@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernel.contract_cases import STEPS, Before, LastZero, inputs_of, random_chain, random_model, streams, whole
+from kernel.contract_cases import (
+    STEPS,
+    Before,
+    LastZero,
+    in_cell,
+    inputs_of,
+    random_chain,
+    random_model,
+    streams,
+    whole,
+)
 from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.kernel import contract
 from separatrix.kernel.balls import Ball
@@ -75,22 +85,8 @@ def test_random_models_stay_in_their_boxes_and_above_their_bounds(seed: int) -> 
                     part = rows.take(np.flatnonzero(rows.label == label))
                     low = block.margins(weights, stream, part, int(label))
                     for row in range(len(part)):
-                        own = part.own[row]
-                        query = int(stream.place[own])
-                        inside = (labels[:, query] == stream.symbol[own]) & (answers[:, query] == label)
-                        for c in part.forced[row]:
-                            inside &= labels[:, stream.place[c]] == stream.symbol[c]
-                        free = [
-                            j for j in range(query if last.causal else n) if j not in stream.place[part.forced[row]]
-                        ]
-                        for j in free if part.automaton is None else []:
-                            if j != query:
-                                inside &= part.allowed[part.ground[row], stream.number[j, labels[:, j]]]
-                        if part.automaton is not None and part.accepting is not None:
-                            state = np.zeros(len(words), dtype=np.int64)
-                            for j in range(query):
-                                state = part.automaton.table[state, labels[:, j]]
-                            inside &= part.accepting[row][state]
+                        query = int(stream.place[part.own[row]])
+                        inside = in_cell(part, row, stream, last.causal, labels, answers)
                         there = logits[inside, query]
                         gap = there[:, [label]] - np.delete(there, label, axis=1)
                         assert (gap >= low[row] - 1e-9 * (1 + np.abs(there).max(initial=0.0))).all()

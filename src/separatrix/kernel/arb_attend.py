@@ -14,6 +14,7 @@ import numpy as np
 
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs
+from separatrix.kernel.arb_contract_floats import Rules
 from separatrix.kernel.arb_words import smallest
 from separatrix.kernel.contracts.rows import Rows
 from separatrix.kernel.contracts.stream import Stream
@@ -23,19 +24,31 @@ ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """query, key (classes, m), the scale in the query; values (classes, c): lower ends."""
+    """query, key (classes, m), the scale in the query; values (classes, c): lower ends.
+
+    With `rules` queries and keys are as computed, the scale is applied to their product, and the values have lost what
+    the sum may lose.
+    """
 
     query: Arbs
     key: Arbs
     values: Arbs
     causal: bool
+    rules: Rules | None = None
+    scale: float = 1.0
+
+    def scores(self, own: int) -> Arbs:
+        """(classes,) of the class that asks."""
+        if self.rules is not None:
+            return self.rules.scores(self.key, self.query[own], self.scale)
+        return ab.dot(self.key, self.query[own])
 
 
 def least(head: Head, rows: Rows, stream: Stream) -> Arbs:
     """(rows, c) below what the head returns, in each column of its values, on every input of each cell."""
     found = np.full((len(rows), head.values.shape[1]), None, dtype=object)
     for own in np.unique(rows.own).tolist():
-        score = ab.dot(head.key, head.query[own])
+        score = head.scores(own)
         for ground in np.unique(rows.ground[rows.own == own]).tolist():
             here = np.flatnonzero((rows.own == own) & (rows.ground == ground))
             ask = Ask(head, stream, rows.allowed[ground].astype(bool), score, own)
@@ -65,9 +78,14 @@ class Ask:
     def bounds(self, rows: Rows, which: np.ndarray, top: int) -> Arbs:
         """(rows, c) for rows whose heaviest known class is `top`."""
         place, n = self.stream.place, self.stream.positions
-        e = ab.exp(self.score - self.score[top].mid())
         reach = np.arange(n) <= place[self.own] if self.head.causal else np.ones(n, dtype=bool)
         at = [np.flatnonzero((place == j) & self.allowed) for j in range(n)]
+        score = self.score
+        if self.head.rules is not None:  # rounding of the scores less the greatest one grows with the greatest
+            heard = {self.own, *rows.forced[which].reshape(-1).tolist(), *(c for some in at for c in some.tolist())}
+            most = ab.greatest(ab.high(score[[c for c in sorted(heard) if reach[place[c]]]]))
+            score = self.head.rules.logarithms(score, most)
+        e = ab.exp(score - self.score[top].mid())
         low_e, high_e = ab.low(e), ab.high(e)
         least_e: list[Any] = [smallest(low_e[classes]) if len(classes) else None for classes in at]
         most_e: list[Any] = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]
@@ -87,6 +105,7 @@ class Ask:
             best = np.where(ab.finite(bound), ab.larger(best, bound), best)
             raised = ab.least(best, axis=0)
             gain = ab.mid(raised - level)
+            gain = gain if self.head.rules is None else np.abs(gain)  # wide weights: a lower L may do better
             if not ab.finite(raised).all() or not (gain > 1e-6 * (1e-30 + np.abs(ab.mid(level)))).any():
                 break
             level = raised

@@ -20,6 +20,7 @@ from separatrix.core.task import Task
 from separatrix.kernel import arb_arrays as ab
 from separatrix.kernel.arb_arrays import Arbs, at_some_precision
 from separatrix.kernel.arb_attend import Head, least
+from separatrix.kernel.arb_contract_floats import Read, Roundings, Rules, spread
 from separatrix.kernel.arb_feed import Feed
 from separatrix.kernel.arb_nets import number
 from separatrix.kernel.balls import Ball
@@ -27,6 +28,7 @@ from separatrix.kernel.case import Case
 from separatrix.kernel.contract import check_tasks, read_noise, symbols_of
 from separatrix.kernel.contracts.attend import MOST_TERMS
 from separatrix.kernel.contracts.layers import Block, Weights, blocks_of
+from separatrix.kernel.contracts.rounded import Floats
 from separatrix.kernel.contracts.rows import Rows, rows_of
 from separatrix.kernel.contracts.stream import Stream, by_key, compress
 
@@ -42,11 +44,13 @@ def check_contract(case: Case) -> str:
         raise InputError(f"task {case.task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
     if not 0 <= terms <= MOST_TERMS:
         raise InputError(f"evidence terms = {str(terms)[:40]} is not a number from 0 to {MOST_TERMS}")
-    weights = Weights(case.model(), case.tensors, read_noise(noise), terms, merge)
+    spec = case.semantics.spec
+    weights = Weights(case.model(), case.tensors, read_noise(noise), terms, merge, Floats.of(spec))
     check_tasks(case.task, factors[name], case.n, weights.arch)
     cells = at_some_precision(lambda: _check(case, factors[name], weights))
     layers = " + ".join(f"{count:,}" for count in cells)
-    return f"the model answers {case.where} right on every input ({layers} cells, layer by layer, real arithmetic, arb)"
+    how = f"{layers} cells, layer by layer, {case.semantics} arithmetic, arb"
+    return f"the model answers {case.where} right on every input ({how})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,10 @@ def _check(case: Case, chain: tuple[Task, ...], weights: Weights) -> list[int]:
     if len(blocks) != len(chain):
         raise UnknownError(f"the model has {len(blocks)} attention layers, the factorisation {len(chain)} tasks")
     t = {name: ab.arbs(tensor) for name, tensor in case.tensors.items()}
-    stream = _tokens(case, weights, t, first)
+    rules = None if case.semantics.spec is None else Rules(case.semantics.spec)
+    if rules is not None:
+        rules.require(*(ab.size(tensor) for tensor in t.values()))
+    stream = _tokens(case, weights, t, first, rules)
     cells = []
     for step, (sub, block) in enumerate(zip(chain, blocks, strict=True)):
         case.progress(f"layer {step + 1} of {len(chain)}, arb")
@@ -96,7 +103,7 @@ def _check(case: Case, chain: tuple[Task, ...], weights: Weights) -> list[int]:
         last = step + 1 == len(chain)
         rows = rows_of(sub, n, classes, sub.queries(n), arch.blank and not last)
         cells.append(sum(map(len, rows)))
-        layer = Layer(weights, t, block)
+        layer = Layer(weights, t, block, rules)
         if last:
             if not cells[-1]:
                 raise RejectedError("the last factor has no cells at this length")
@@ -107,7 +114,7 @@ def _check(case: Case, chain: tuple[Task, ...], weights: Weights) -> list[int]:
     return cells
 
 
-def _tokens(case: Case, weights: Weights, t: dict[str, Arbs], first: tuple[int, ...]) -> Boxes:
+def _tokens(case: Case, weights: Weights, t: dict[str, Arbs], first: tuple[int, ...], rules: Rules | None) -> Boxes:
     """The embedded tokens, behind feed-forward layers that stand before any attention."""
     domain, arch = case.task.domain(case.n), weights.arch
     assert isinstance(arch.first, Table)
@@ -115,16 +122,38 @@ def _tokens(case: Case, weights: Weights, t: dict[str, Arbs], first: tuple[int, 
     symbol = np.concatenate([np.asarray(a) for a in domain.alphabets])
     if len(symbol) and (symbol.min() < 0 or symbol.max() >= domain.vocabulary):
         raise RejectedError("the domain allows a symbol outside its vocabulary")
-    box = t["embed.token"][symbol]
+    rest = {name: part if rules is None else rules.rest(case.tensors[name]) for name, part in _embedding(t).items()}
+    box = rest["embed.token"][symbol]
     if arch.first.positions:
-        box = box + t["embed.position"][place]
+        other = rest["embed.position"][place]
+        box = box + other if rules is None else rules.add(box, other)
     if arch.blank:
         place, symbol = np.append(place, domain.positions), np.append(symbol, 0)
-        box = np.concatenate([box, t["embed.blank"][None]])
+        box = np.concatenate([box, rest["embed.blank"][None]])
     box = np.where(weights.alive(0), box, ab.zero())
     for i in first:
-        box = _feed(weights, t, i).ranges(box, weights.noise)
+        box = _behind(weights, t, i, box, rules)[0]
     return Boxes.of(box, place, symbol, domain.positions + arch.blank, domain.vocabulary)
+
+
+def _embedding(t: dict[str, Arbs]) -> dict[str, Arbs]:
+    return {name: part for name, part in t.items() if name.startswith("embed.")}
+
+
+def _behind(weights: Weights, t: dict[str, Arbs], i: int, box: Arbs, rules: Rules | None) -> tuple[Arbs, Arbs, Arbs]:
+    """(rows, d) around the stream behind feed-forward layer i; in a float format (rows, hidden) by how much its units
+    err, and (rows, d) what the sums behind them lose.
+    """
+    found = _feed(weights, t, i).ranges(box, weights.noise)
+    if rules is None:
+        return found, found, found
+    inner, before, out, bias = (weights.tensors[f"layers.{i}.{name}"] for name in ("in", "in_bias", "out", "out_bias"))
+    read = rules.multiply(box, inner, before)
+    units = ab.relu(read.ball)
+    off = ab.smaller(read.lost, ab.high(units))  # |relu(p^) - relu(p)| is at most what p^ or p can be
+    made = rules.multiply(units, out, bias, box if weights.arch.layers[i].residual else None)
+    found = spread(found, ab.dot(off, ab.size(t[f"layers.{i}.out"])) + made.lost)
+    return np.where(ab.rad(made.ball) <= ab.rad(found), made.ball, found), off, made.lost
 
 
 def _feed(weights: Weights, t: dict[str, Arbs], i: int, functional: Arbs | None = None) -> Feed:
@@ -149,6 +178,7 @@ class Layer:
     weights: Weights
     t: dict[str, Arbs]
     block: Block
+    rules: Rules | None = None
 
     def after(self, rows: list[Rows], stream: Boxes, task: Task) -> Boxes:
         """The stream behind the block, by the labels of its task."""
@@ -164,7 +194,7 @@ class Layer:
                 order, starts = by_key(name)
                 box, part = hulls(box, order, starts), part.take(order[starts])
             for i in self.block.feeds:
-                box = _feed(self.weights, self.t, i).ranges(box, self.weights.noise)
+                box = _behind(self.weights, self.t, i, box, self.rules)[0]
             boxes.append(box)
             places.append(classes.place[part.own])
             labels.append(part.label)
@@ -180,27 +210,29 @@ class Layer:
         box = np.full((len(rows), self.weights.arch.width), ab.zero())
         if layer.residual:
             box = np.where(alive, stream.box[rows.own], ab.zero())
+        roundings, eye = self._roundings(stream), ab.arbs(np.eye(self.weights.arch.width))
+        if roundings is not None:
+            box = roundings.carried(box)
         for h in range(layer.heads):
             name = f"layers.{self.block.layer}."
             value, output = (self.weights.tensors[name + part][h] for part in ("value", "output"))
             columns = np.flatnonzero(((value != 0).any(axis=0) @ (output != 0)) & alive)
             if len(columns):
                 through = ab.dot(ab.arbs(value), ab.arbs(output[:, columns]))
-                below, above = self._head(stream, rows, h, through)
+                loss = None if roundings is None else roundings.loss(h, eye[:, columns])
+                below, above = self._head(stream, rows, h, through, loss)
                 box[:, columns] = box[:, columns] + ab.between(below, above)
         return box
 
     def require(self, rows: Rows, stream: Boxes, task: Task) -> None:
         """RejectedError unless every label beats every rival in every cell, Undecided where that is not known."""
-        t, place = self.t, stream.classes.place
+        place = stream.classes.place
         for label in np.unique(rows.label).tolist():
             part = rows.take(np.flatnonzero(rows.label == label))
             rivals = np.delete(np.arange(self.weights.arch.readout.outputs), label)
             if not len(rivals):
                 continue
-            functional = t["readout.weight"][:, [label]] - t["readout.weight"][:, rivals]
-            ahead = t["readout.bias"][label] - t["readout.bias"][rivals]
-            margins: Any = self._margins(part, stream, functional) + ahead
+            margins: Any = self._margins(part, stream, label, rivals)
             for row, rival in np.ndindex(*margins.shape):
                 below = margins[row, rival].lower()
                 why = (
@@ -210,29 +242,67 @@ class Layer:
                 if not below > 0:  # next to 0, more bits may tell
                     raise RejectedError(why) if below < -NEAR else ab.Undecided(why)
 
-    def _margins(self, rows: Rows, stream: Boxes, functional: Arbs) -> Arbs:
-        layer = self.weights.arch.layers[self.block.layer]
+    def _margins(self, rows: Rows, stream: Boxes, label: int, rivals: np.ndarray) -> Arbs:
+        weights, layer = self.weights, self.weights.arch.layers[self.block.layer]
         assert isinstance(layer, Attention)
+        readout, bias = self.t["readout.weight"], self.t["readout.bias"]
+        functional, ahead = readout[:, [label]] - readout[:, rivals], bias[label] - bias[rivals]
         if self.block.feeds:
             box = self.attention(stream, rows)
             for i in self.block.feeds[:-1]:
-                box = _feed(self.weights, self.t, i).ranges(box, self.weights.noise)
-            return _feed(self.weights, self.t, self.block.feeds[-1], functional).ranges(box, self.weights.noise)
-        margins = np.full((len(rows), functional.shape[1]), ab.zero())
+                box = _behind(weights, self.t, i, box, self.rules)[0]
+            return self._behind_units(box, self.block.feeds[-1], functional, label, rivals) + ahead
+        margins = np.full((len(rows), functional.shape[1]), ab.zero()) + ahead
         if layer.residual:
             margins = margins + ab.dot(stream.box[rows.own], functional)
+        roundings, read = self._roundings(stream), None
+        if roundings is not None and self.rules is not None:
+            read = Read.of(self.rules, weights.tensors, label, rivals)
+            margins = margins - roundings.taken(stream.box[rows.own], read)
         for h in range(layer.heads):
             value, output = (self.t[f"layers.{self.block.layer}.{name}"][h] for name in ("value", "output"))
-            margins = margins + self._head(stream, rows, h, ab.dot(value, ab.dot(output, functional)), both=False)[0]
+            through = ab.dot(value, ab.dot(output, functional))
+            loss = None if roundings is None or read is None else roundings.loss(h, read.sizes, read.count)
+            margins = margins + self._head(stream, rows, h, through, loss, both=False)[0]
         return margins
 
-    def _head(self, stream: Boxes, rows: Rows, h: int, through: Arbs, both: bool = True) -> tuple[Arbs, Arbs]:
-        """(rows, c) below and above what head h adds to c functionals `through` (d, c) of the stream."""
-        i, layer = self.block.layer, self.weights.arch.layers[self.block.layer]
+    def _behind_units(self, box: Arbs, i: int, functional: Arbs, label: int, rivals: np.ndarray) -> Arbs:
+        """(rows, rivals) the margins behind the last feed-forward layer, without the biases of the read-out."""
+        found = _feed(self.weights, self.t, i, functional).ranges(box, self.weights.noise)
+        if self.rules is None:
+            return found
+        box, off, lost = _behind(self.weights, self.t, i, box, self.rules)
+        tensors = self.weights.tensors
+        logits = self.rules.multiply(box, tensors["readout.weight"], tensors["readout.bias"]).lost
+        taken = ab.dot(off, ab.size(ab.dot(self.t[f"layers.{i}.out"], functional))) + ab.dot(lost, ab.size(functional))
+        return found - (taken + logits[:, [label]] + logits[:, rivals])
+
+    def _roundings(self, stream: Boxes) -> Roundings | None:
+        layer = self.weights.arch.layers[self.block.layer]
         assert isinstance(layer, Attention)
-        scale = number(layer.scale)
-        query = ab.dot(stream.box, self.t[f"layers.{i}.query"][h]) * scale
-        key, values = ab.dot(stream.box, self.t[f"layers.{i}.key"][h]), ab.dot(stream.box, through)
+        if self.rules is None:
+            return None
+        names = ("query", "key", "value", "output")
+        parts = [self.weights.tensors[f"layers.{self.block.layer}.{name}"] for name in names]
+        return Roundings.of(self.rules, stream.box, parts, layer.scale, layer.residual, stream.classes.positions)
+
+    def _head(
+        self, stream: Boxes, rows: Rows, h: int, through: Arbs, loss: Arbs | None, both: bool = True
+    ) -> tuple[Arbs, Arbs]:
+        """(rows, c) below and above what head h adds to c functionals `through` (d, c) of the stream.
+
+        loss (classes, c): what rounding takes, each class by its share; None in real arithmetic.
+        """
+        i, layer, rules = self.block.layer, self.weights.arch.layers[self.block.layer], self.rules
+        assert isinstance(layer, Attention)
+        values = ab.dot(stream.box, through)
+        if rules is None or loss is None:
+            query = ab.dot(stream.box, self.t[f"layers.{i}.query"][h]) * number(layer.scale)
+            key = ab.dot(stream.box, self.t[f"layers.{i}.key"][h])
+        else:
+            stored = (self.weights.tensors[f"layers.{i}.{name}"][h] for name in ("query", "key"))
+            query, key = (rules.multiply(stream.box, w).ball for w in stored)
+            values = spread(values, loss)
         ends = np.concatenate([ab.low(values), -ab.high(values)], axis=1) if both else ab.low(values)
-        found = least(Head(query, key, ends, layer.mask == "causal"), rows, stream.classes)
+        found = least(Head(query, key, ends, layer.mask == "causal", rules, layer.scale), rows, stream.classes)
         return found[:, : through.shape[1]], -found[:, through.shape[1] :]

@@ -27,6 +27,7 @@ from separatrix.kernel.balls import Ball
 from separatrix.kernel.case import Case, Progress, silent
 from separatrix.kernel.contracts.attend import MOST_TERMS
 from separatrix.kernel.contracts.layers import Block, Weights, blocks_of
+from separatrix.kernel.contracts.rounded import Floats
 from separatrix.kernel.contracts.rows import Rows, rows_of
 from separatrix.kernel.contracts.stream import Stream, by_key, compress, hull
 
@@ -40,10 +41,11 @@ def check_case(case: Case) -> str:
         raise InputError(f"task {case.task.name} has no factor {name!r}; it has {', '.join(factors) or 'none'}")
     if not 0 <= terms <= MOST_TERMS:
         raise InputError(f"evidence terms = {str(terms)[:40]} is not a number from 0 to {MOST_TERMS}")
-    model = Weights(case.model(), case.tensors, read_noise(noise), terms, merge)
+    model = Weights(case.model(), case.tensors, read_noise(noise), terms, merge, Floats.of(case.semantics.spec))
     cells = check(case.task, factors[name], case.n, model, case.progress)
     layers = " + ".join(f"{count:,}" for count in cells)
-    return f"the model answers {case.where} right on every input ({layers} cells, layer by layer, real arithmetic)"
+    how = f"{layers} cells, layer by layer, {case.semantics} arithmetic"
+    return f"the model answers {case.where} right on every input ({how})"
 
 
 def read_noise(text: str) -> float:
@@ -65,6 +67,8 @@ def check(task: Task, chain: Sequence[Task], n: int, weights: Weights, progress:
     first, blocks = blocks_of(arch)
     if len(blocks) != len(chain):
         raise UnknownError(f"the model has {len(blocks)} attention layers, the factorisation {len(chain)} tasks")
+    if weights.floats is not None:
+        weights.floats.require(*(np.abs(tensor.astype(np.float64)) for tensor in weights.tensors.values()))
     stream = _tokens(task, n, weights, first)
     cells = []
     for step, (sub, block) in enumerate(zip(chain, blocks, strict=True)):
@@ -127,7 +131,7 @@ def _tokens(task: Task, n: int, weights: Weights, first: tuple[int, ...]) -> Str
         place, symbol = np.append(place, domain.positions), np.append(symbol, 0)
         box = Ball(*(np.concatenate([a, b]) for a, b in zip((box.mid, box.rad), weights.blank(), strict=True)))
     for layer in first:
-        box = weights.feed(layer).ranges(box, weights.noise)
+        box = weights.behind(layer, box)
     return Stream.of(box, place, symbol, domain.positions + blank, domain.vocabulary)
 
 
@@ -145,7 +149,7 @@ def _next(rows: list[Rows], stream: Stream, block: Block, weights: Weights, task
             order, starts = by_key(name)
             box, part = hull(box, order, starts), part.take(order[starts])
         for layer in block.feeds:
-            box = weights.feed(layer).ranges(box, weights.noise)
+            box = weights.behind(layer, box)
         boxes.append(box)
         places.append(stream.place[part.own])
         labels.append(part.label)

@@ -85,7 +85,7 @@ KINDS: dict[str, Kind] = {
     "heads": Kind("correct", heads.check_case, floats=True),
     "relu": Kind("correct", relu.check_case, floats=True),
     "exhaustive": Kind("correct", exhaustive.check_exhaustive),
-    "contract": Kind("correct", contract.check_case),
+    "contract": Kind("correct", contract.check_case, floats=True),
     "positional": Kind("correct", positional.check_case),
     "positional-counterexample": Kind("incorrect", positional_counterexample.check_case),
     "automaton": Kind("correct", automaton.check_case),

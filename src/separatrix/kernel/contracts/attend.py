@@ -17,8 +17,9 @@ from itertools import pairwise
 import numpy as np
 
 from separatrix.core.domain import Ints
-from separatrix.core.errors import UnknownError
+from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.kernel.balls import TINY, Ball, U, exp, gamma, sum_high, sum_low
+from separatrix.kernel.contracts.rounded import Floats
 from separatrix.kernel.contracts.rows import Rows
 from separatrix.kernel.contracts.stream import Stream, by_key, compress
 
@@ -27,17 +28,31 @@ MOST_TERMS = 2**27  # of one head, for one column
 CHUNK = 2**20  # terms that are looked at together
 ROUNDS = 4
 BAND = 512.0  # scores of the heaviest positions of the rows of one query: a shift for each band of this width
+TIERS = 2.0**6  # units of rounding, over which rows of one query are told apart by their greatest scores
 CLOSE = 2.0**-12  # another round must promise more than this share of the spread of the values
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One head on a stream: query and key (classes, m), the scale in the query; values (classes, c) lower ends."""
+    """One head on a stream: query and key (classes, m), the scale in the query; values (classes, c) lower ends.
+
+    With `floats` queries and keys are as computed, the scale is applied to their product, and the values have lost
+    what the sum may lose.
+    """
 
     query: Ball
     key: Ball
     values: np.ndarray
     causal: bool
+    floats: Floats | None = None
+    scale: float = 1.0
+
+    def scores(self, asking: Ints, keyed: Ints) -> Ball:
+        """(asking, keyed) of these classes."""
+        key = self.key[keyed]
+        if self.floats is not None:
+            return self.floats.scores(self.query[asking], key, self.scale)
+        return self.query[asking] @ Ball(key.mid.T, key.rad.T)
 
 
 def least(head: Head, rows: Rows, stream: Stream, terms: int) -> np.ndarray:
@@ -112,8 +127,7 @@ class Plan:
         kind, keyed = _distinct(head.key)
         if len(asking) * len(keyed) > MOST_SCORES:
             raise UnknownError(f"{len(asking)} queries times {len(keyed)} keys are more than {MOST_SCORES}")
-        keys = head.key[keyed]
-        score = head.query[asking] @ Ball(keys.mid.T, keys.rad.T)
+        score = head.scores(asking, keyed)
         heard = np.where(seen, score.mid[asks[:, None], kind[known]], -np.inf)
         value, _ = _distinct(Ball.exact(head.values))
         like = places if rows.automaton is not None else _alike(stream, kind, value, rows)
@@ -130,11 +144,23 @@ class Plan:
             best = np.maximum(best, sure[asks, where[:, 0] if head.causal else -1])
         level = np.rint(np.clip(best / BAND, -(2.0**40), 2.0**40)).astype(np.int64)
         banded = compress(asks, level - level.min())
+        tops = np.zeros(len(asks))
+        if head.floats is not None:  # rounding of the scores less the greatest one grows with the greatest
+            tops = _tops(head, score.high, asks, kind, rows, stream, known, seen)
+            tier = np.rint(np.clip(tops * (TIERS * head.floats.spec.unit), -(2.0**40), 2.0**40)).astype(np.int64)
+            banded = compress(banded, tier - tier.min())
         at = np.unique(banded, return_index=True)[1]
         shift = Ball.exact(np.broadcast_to((level[at] * BAND)[:, None], (len(at), len(keyed))))
         if shift.mid.size > MOST_SCORES:
             raise UnknownError(f"the scores of {len(asking)} queries are too far apart to be held at once")
-        e, asks = exp(score[asks[at]] - shift), banded
+        if head.floats is not None:
+            top = np.full(len(at), -np.inf)
+            np.maximum.at(top, banded, tops)
+            low_e, high_e = head.floats.exponentials(score[asks[at]], top, shift.mid)
+        else:
+            e = exp(score[asks[at]] - shift)
+            low_e, high_e = np.maximum(e.low, 0.0), e.high
+        asks = banded
         top = known[np.arange(len(known)), heard.argmax(axis=1)]
         group = compress(asks, rows.ground, *where[:, 1:].T, value[top])
         # where the asking position is the same, alike positions that are forced leave equal sums
@@ -144,7 +170,6 @@ class Plan:
         )
         group = min(group, merged, key=lambda numbers: int(numbers.max(initial=0)))
         first = np.unique(group, return_index=True)[1]
-        low_e, high_e = np.maximum(e.low, 0.0), e.high
         parts = (known, seen, asks, kind, low_e, high_e, group, first, head.values[top[first]])
         parts = (*parts, np.searchsorted(shown, like), shown, order, starts)
         return cls(head, rows, stream, *parts, stream.place[of], kind[of])
@@ -259,6 +284,30 @@ class Part:
         if not self.plan.head.causal:
             parts.append(_sums_before(each[:, :, ::-1])[inner, :, each.shape[2] - 1 - here])
         return parts
+
+
+def _tops(
+    head: Head, high: np.ndarray, asks: Ints, kind: Ints, rows: Rows, stream: Stream, known: Ints, seen: np.ndarray
+) -> np.ndarray:
+    """(rows,) above the greatest score that the asking position may see; high (queries, keys)."""
+    top = np.where(seen, high[asks[:, None], kind[known]], -np.inf).max(axis=1)
+    pair = compress(asks, rows.ground)
+    order, starts = by_key(pair)
+    ends = np.append(starts[1:], len(order))
+    last = np.searchsorted(stream.place, stream.place[rows.own], side="right") - 1 if head.causal else None
+    many = max(1, CHUNK // len(kind))
+    for begin in range(0, len(starts), many):
+        some = order[starts[begin : begin + many]]
+        heard = np.where(rows.allowed[rows.ground[some]], high[asks[some]][:, kind], -np.inf)
+        which = order[starts[begin] : ends[min(begin + many, len(starts)) - 1]]
+        if last is None:
+            top[which] = np.maximum(top[which], heard.max(axis=1)[pair[which] - pair[some[0]]])
+        else:
+            np.maximum.accumulate(heard, axis=1, out=heard)
+            top[which] = np.maximum(top[which], heard[pair[which] - pair[some[0]], last[which]])
+    if not np.isfinite(top).all():
+        raise RejectedError("a score is not bounded")
+    return top
 
 
 def _sums_before(each: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from separatrix.core.semantics import Semantics
 from separatrix.core.task import Task
 from separatrix.kernel.case import Progress, silent
 from separatrix.models.model import Model
+from separatrix.verify.provers.contract import propose
 from separatrix.verify.provers.outcome import Outcome, certify, submit
 
 MOST, LEAST = 53, 2  # significand bits that `FloatSpec` knows
@@ -47,7 +48,9 @@ def least_precision(
 def _attempt(
     kind: str, model: Model, task: Task, n: int, semantics: Semantics, method: str, progress: Progress
 ) -> Outcome:
-    """As `certify`, but a head whose certificate is nothing but its claim goes to the judge without any search."""
+    """As `certify`, but without any search where the kind needs none to be judged."""
+    if kind == "contract":
+        return propose(model, task, n, semantics, progress)
     if kind != "separable":
         return certify(model, task, n, semantics, method, progress)
     certificate, verdict = submit(kind, model, task, n, semantics, progress=progress)
