@@ -37,6 +37,9 @@ TASKS = {
         "Index lookup", RETRIEVAL, "*x*_{1} … *x*_{N}, *q* ↦ *x*_{q}; 64 symbols", {"symbols": 64}
     ),
     "sparse-averaging": TaskWords("Sparse averaging", RETRIEVAL, "mean of *q* = 4 chosen tokens", {"q": 4}),
+    "sparse-propagation": TaskWords(
+        "Sparse propagation", RETRIEVAL, "each sends to *q* = 2; mean of what came", {"q": 2}
+    ),
     "associative-recall": TaskWords(
         "Associative recall",
         RETRIEVAL,
@@ -95,6 +98,13 @@ TASKS = {
         {"modulus": 257},
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
+    ),
+    "match3-packed": TaskWords(
+        "Match3, few numbers",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 8",
+        {"modulus": 8},
+        task="match3",
     ),
     "relation-composition": TaskWords(
         "Relation composition", PAIRS, "some *k* with *A*(*i*, *k*) and *B*(*k*, *j*), *N* things", {}

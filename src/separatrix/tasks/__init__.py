@@ -42,5 +42,6 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     relation_composition,  # noqa: F401
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
+    sparse_propagation,  # noqa: F401
     word_problem,  # noqa: F401
 )
