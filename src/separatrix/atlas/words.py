@@ -144,6 +144,7 @@ TASKS = {
         "Induction heads", ORDER, "the symbol behind the last like it", {"k": 1}, task="k-hop"
     ),
     "k-hop": TaskWords("*k*-hop", ORDER, "behind the last like it, *k* = 2 times", {}),
+    "16-hop": TaskWords("16-hop", ORDER, "*k* = 16 times, 2 symbols", {"k": 16, "symbols": 2}, task="k-hop"),
     "pointer-chasing": TaskWords("Pointer chasing", ORDER, "two tables of *N* entries, in turn", {}),
     "boolean-formula": TaskWords("Boolean formula", ORDER, "value of a formula of *N* tokens", {}),
     "word-problem": TaskWords("Words over S_{5}", ORDER, "is the product the identity?", {}),
