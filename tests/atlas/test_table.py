@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from separatrix import can, cannot
-from separatrix.atlas.run import SIZES, Job, Result
+from separatrix.atlas.run import SIZES, Job, Result, plan
 from separatrix.atlas.table import page
 from separatrix.atlas.words import COLUMNS, TASKS, task_of
 from separatrix.draw import Page, Verdict
@@ -75,3 +77,14 @@ def test_every_construction_and_bound_has_a_row_and_a_size() -> None:
     ) <= set(full)
     assert {name for name, _ in can.registry.items()} <= set(full)
     assert {row for row in TASKS if any(b.task == task_of(row).name for _, b in cannot.registry.items())} <= set(full)
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_every_size_of_a_preset_is_a_job_and_every_construction_is_certified_in_the_full_one(preset: str) -> None:
+    planned = plan(preset, Path("out"))
+    witnesses = {(job.name, job.n) for job in planned if job.kind == "witness"}
+    for name, sizes in SIZES[preset].items():
+        if name in can.registry:
+            assert {n for made, n in witnesses if made == name} == set(sizes), name
+    if preset == "full":
+        assert {name for name, _ in witnesses} == set(can.registry)

@@ -26,7 +26,8 @@ SETTINGS = {
     "nearest-neighbour-recency": {"joined": "true"},
     "sparse-averaging-chirp": {"q": "2"},
 }
-SIZES = {"sparse-averaging-chirp": 60}
+BENES = ("greatest-benes", "least-benes", "prefix-sums-benes", "sorting-benes")
+SIZES = {"sparse-averaging-chirp": 60, **dict.fromkeys(BENES, 4)}
 
 
 def made(name: str):

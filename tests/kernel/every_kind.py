@@ -38,6 +38,7 @@ from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.regular import Regular
 from separatrix.tasks.relation_composition import RelationComposition
 from separatrix.tasks.sparse_averaging import SparseAveraging
+from separatrix.tasks.sparse_propagation import SparsePropagation
 from separatrix.verify.provers import certify
 from tasks import tied
 from tasks.tied import Neighbours, Tally, TiedLookup
@@ -145,6 +146,14 @@ def average_missed(name: str, n: int, q: int) -> Made:
     cold = Model(model.arch, dict(model.tensors) | {"embed.temperature": np.array(1e-9)})
     pointers = [list(range(q)) for _ in range(n)]
     return submit("pointer-counterexample", cold, task, n, tokens=pointers, signs=[1] * q + [-1] * (n - q), query=0)
+
+
+def propagation_missed() -> Made:
+    """A start token that is as loud as a sender."""
+    model, task, n = built("sparse-propagation-start", SparsePropagation(2), 4)
+    loud = Model(model.arch, dict(model.tensors) | {"embed.blank": model.tensors["embed.blank"] * 2})
+    pointers, query = [[0, 1], [2, 3], [1, 2], [1, 3]], 0
+    return submit("pointer-counterexample", loud, task, n, tokens=pointers, signs=[1] * 4, query=query)
 
 
 def program(name: str, n: int) -> Made:
@@ -288,6 +297,8 @@ CASES: dict[str, Callable[[], Made]] = {
     "pointer-sets slots": lambda: averaging("circle", 6, 2, "slots"),
     "pointer-counterexample": lambda: average_missed("random", 7, 2),
     "pointer-counterexample moment": lambda: average_missed("moment", 7, 2),
+    "pointer-counterexample senders": propagation_missed,
+    "senders": lambda: submit("senders", *built("sparse-propagation-start", SparsePropagation(2), 5)),
     "real-outputs": lambda: submit("real-outputs", *prefix_sums(4, 60.0)),
     "real-outputs vectors": lambda: submit("real-outputs", *prefix_sums(3, 60.0, mixed=True)),
     "real-counterexample": lambda: prove("real-outputs", *prefix_sums(4, 3.0)),

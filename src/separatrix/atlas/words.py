@@ -37,6 +37,9 @@ TASKS = {
         "Index lookup", RETRIEVAL, "*x*_{1} … *x*_{N}, *q* ↦ *x*_{q}; 64 symbols", {"symbols": 64}
     ),
     "sparse-averaging": TaskWords("Sparse averaging", RETRIEVAL, "mean of *q* = 4 chosen tokens", {"q": 4}),
+    "sparse-propagation": TaskWords(
+        "Sparse propagation", RETRIEVAL, "each sends to *q* = 2; mean of what came", {"q": 2}
+    ),
     "associative-recall": TaskWords(
         "Associative recall",
         RETRIEVAL,
@@ -96,6 +99,13 @@ TASKS = {
         lambda n: {"modulus": 4 * n + 4},
         "modulus 4 *N* + 4",
     ),
+    "match3-packed": TaskWords(
+        "Match3, few numbers",
+        PAIRS,
+        "some *x*_{i} + *x*_{j} + *x*_{k} ≡ 0 modulo 8",
+        {"modulus": 8},
+        task="match3",
+    ),
     "relation-composition": TaskWords(
         "Relation composition", PAIRS, "some *k* with *A*(*i*, *k*) and *B*(*k*, *j*), *N* things", {}
     ),
@@ -134,6 +144,7 @@ TASKS = {
         "Induction heads", ORDER, "the symbol behind the last like it", {"k": 1}, task="k-hop"
     ),
     "k-hop": TaskWords("*k*-hop", ORDER, "behind the last like it, *k* = 2 times", {}),
+    "16-hop": TaskWords("16-hop", ORDER, "*k* = 16 times, 2 symbols", {"k": 16, "symbols": 2}, task="k-hop"),
     "pointer-chasing": TaskWords("Pointer chasing", ORDER, "two tables of *N* entries, in turn", {}),
     "boolean-formula": TaskWords("Boolean formula", ORDER, "value of a formula of *N* tokens", {}),
     "word-problem": TaskWords("Words over S_{5}", ORDER, "is the product the identity?", {}),

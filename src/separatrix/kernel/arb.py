@@ -30,6 +30,7 @@ from separatrix.kernel.arb_positional import check_positional, check_positional_
 from separatrix.kernel.arb_reals import check_real_counterexample, check_real_outputs
 from separatrix.kernel.arb_recurrent import RecurrentNet
 from separatrix.kernel.arb_relu import check_relu
+from separatrix.kernel.arb_senders import check_senders
 from separatrix.kernel.arb_stored import check_stored
 from separatrix.kernel.arb_tuples import check_tuples
 from separatrix.kernel.case import Case
@@ -147,6 +148,7 @@ CHECKERS: dict[str, Callable[[Case], str]] = {
     "tuples": check_tuples,
     "pointer-sets": check_pointer_sets,
     "pointer-counterexample": check_pointer_counterexample,
+    "senders": check_senders,
     "decoding": check_decoding,
     "contract": check_contract,
     "counterexample": check_counterexample,

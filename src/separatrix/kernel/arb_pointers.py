@@ -21,7 +21,7 @@ from separatrix.kernel.arb_arrays import Arbs, Undecided, at_some_precision, dec
 from separatrix.kernel.arb_nets import BITS, number
 from separatrix.kernel.case import Case
 from separatrix.kernel.pointer_map import MOST_POINTERS, query_width
-from separatrix.kernel.pointer_model import PointerModel, averaging, parts
+from separatrix.kernel.pointer_model import PointerModel, averaging, parts, pointing
 
 LONG = (*BITS, 2048, 8192)  # integer keys have many digits
 
@@ -205,14 +205,14 @@ def _trigonometric(n: int, chosen: tuple[int, ...]) -> Arbs:
 
 def check_pointer_counterexample(case: Case) -> str:
     """Checks that the input is legal and that the error there is above eps."""
-    tokens, signs, query, total = pointer_counterexample.question(case)
-    task, (_, _, layer) = averaging(case), parts(case)
+    tokens, signs, query, wanted = pointer_counterexample.question(case)
+    task, (_, _, layer) = pointing(case), parts(case)
 
     def least() -> Any:
         t = {name: ab.arbs(tensor) for name, tensor in case.tensors.items()}
         stream = _stream(case, t, tokens, signs)
         error = t["readout.bias"].copy()
-        error[0] = error[0] - number(total) / task.q
+        error[0] = error[0] - number(wanted.numerator) / wanted.denominator
         for h in range(layer.heads):
             wq, wk, wv, wo = (t[f"layers.0.{name}"][h] for name in ("query", "key", "value", "output"))
             ask = ab.dot(wk, ab.dot(stream[query], wq) * number(layer.scale))
@@ -233,14 +233,17 @@ def _root(size: Any) -> float:
 
 
 def _stream(case: Case, t: dict[str, Arbs], tokens: np.ndarray, signs: list[int]) -> Arbs:
-    """(N, width): z, keys, queries times the temperature."""
-    _, first, layer = parts(case)
+    """(N, width): z, keys, queries times the temperature; and a row for the blank."""
+    arch, first, layer = parts(case)
     assert isinstance(layer, Attention)
     z = ab.arbs(np.eye(first.reals)[[0]] * np.array(signs)[:, None])
     if first.keys != "moment":
         keys = t["embed.keys"]
         asked = np.array([query_of(first, keys, tuple(row)) for row in tokens.tolist()], dtype=object)
-        return np.concatenate([z, keys, asked.reshape(len(z), query_width(first)) * t["embed.temperature"]], axis=1)
+        blocks = [z, keys, asked.reshape(len(z), query_width(first)) * t["embed.temperature"]]
+        return np.concatenate([np.concatenate(blocks, axis=1), *([t["embed.blank"][None]] if arch.blank else [])])
+    if arch.blank:
+        raise UnknownError("integer keys beside a blank are not evaluated")
     rows = pointer_counterexample.rational_stream(first, case, tokens, signs)
     from flint import fmpq
 

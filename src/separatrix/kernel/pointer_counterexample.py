@@ -1,4 +1,6 @@
-"""Certificate kind `pointer-counterexample`: on this legal input the model misses sparse averaging by more than eps.
+"""Certificate kind `pointer-counterexample`: on this legal input the model is off by more than eps.
+
+The task is sparse averaging, or sparse propagation, whose models have a start token (the blank) behind the others.
 
 The evidence is the input: everybody's pointers, signs s_j with z_j = s_j e_1, and the position. The whole layer is
 evaluated, whatever its weights are: in balls, or for integer keys, whose scores cancel, in rationals up to the softmax.
@@ -15,17 +17,18 @@ from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.balls import Ball, U, sum_low, up
 from separatrix.kernel.case import Case
 from separatrix.kernel.pointer_map import queries
-from separatrix.kernel.pointer_model import averaging, floats, parts, through, weights
+from separatrix.kernel.pointer_model import floats, parts, pointing, through, weights
+from separatrix.tasks.sparse_propagation import SparsePropagation
 
 Rationals = list[list[Fraction]]
 
 
 def check_case(case: Case) -> str:
     """Checks that the input is legal and that the error there is above eps."""
-    tokens, signs, query, total = question(case)
-    task = averaging(case)
+    tokens, signs, query, wanted = question(case)
+    task = pointing(case)
     answer = np.zeros(task.dim)
-    answer[0] = total / task.q
+    answer[0] = wanted.numerator / wanted.denominator
     error = _output(case, tokens, signs, query) - Ball(answer, np.abs(answer) * 2.0**-52)
     sizes = np.maximum(np.abs(error.mid) - error.rad, 0.0)  # off by relative rounding errors only
     low = float(np.sqrt(np.maximum(sum_low(sizes**2), 0.0)) * (1.0 - 2.0**-40))
@@ -34,11 +37,11 @@ def check_case(case: Case) -> str:
     return f"the model errs at {case.where}: on a legal input, position {query}, it is off by {low:.3g} or more"
 
 
-def question(case: Case) -> tuple[np.ndarray, list[int], int, int]:
-    """Pointers (N, q), signs, position, and q times the right answer; an error for an input that is not legal."""
+def question(case: Case) -> tuple[np.ndarray, list[int], int, Fraction]:
+    """Pointers (N, q), signs, position, and the right answer along e_1; an error for an input that is not legal."""
     case.no_arrays()
     pointers, signs, query = case.fields(tokens=list, signs=list, query=int)
-    task = averaging(case)
+    task = pointing(case)
     if not all(type(row) is list and len(row) == task.q and all(type(p) is int for p in row) for row in pointers):
         raise InputError(f"tokens must be lists of {task.q} integers")
     tokens = np.array(pointers)
@@ -48,18 +51,27 @@ def question(case: Case) -> tuple[np.ndarray, list[int], int, int]:
         raise InputError("signs must be -1, 0 or 1")
     if query not in task.queries(case.n):
         raise RejectedError(f"position {query} is not scored by the task")
-    return tokens, signs, query, sum(signs[j] for j in pointers[query])
+    if isinstance(task, SparsePropagation):
+        heard = [sign for sign, row in zip(signs, pointers, strict=True) if query in row]
+    else:
+        heard = [signs[j] for j in pointers[query]]
+    return tokens, signs, query, Fraction(sum(heard), max(1, len(heard)))
 
 
 def _output(case: Case, tokens: np.ndarray, signs: list[int], query: int) -> Ball:
     """(dim,) what the model answers at one position."""
-    _, first, layer = parts(case)
+    arch, first, layer = parts(case)
     t = floats(case.tensors)
     if first.keys == "moment":
+        if arch.blank:
+            raise UnknownError("integer keys beside a blank are not evaluated")
         rational = rational_stream(first, case, tokens, signs)
         stream = _enclosed(rational)
     else:
         rational, stream = None, _stream(first, case, tokens, signs)
+        if arch.blank:
+            start = t["embed.blank"][None]
+            stream = Ball(np.vstack([stream.mid, start]), np.vstack([stream.rad, np.zeros_like(start)]))
     total = Ball.exact(t["readout.bias"])
     for h in range(layer.heads):
         w_q, w_k, w_v, w_o = (t[f"layers.0.{name}"][h] for name in ("query", "key", "value", "output"))

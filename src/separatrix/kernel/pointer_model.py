@@ -23,6 +23,7 @@ from separatrix.kernel.balls import TINY, Ball, exp, sum_high, sum_low, up
 from separatrix.kernel.case import Case
 from separatrix.kernel.pointer_map import queries, query_width
 from separatrix.tasks.sparse_averaging import SparseAveraging
+from separatrix.tasks.sparse_propagation import SparsePropagation
 
 MORE, LESS = 1.0 + 2.0**-50, 1.0 - 2.0**-50  # a few rounding errors of numbers that do not underflow
 
@@ -122,14 +123,21 @@ def averaging(case: Case) -> SparseAveraging:
     return case.task
 
 
+def pointing(case: Case) -> SparseAveraging | SparsePropagation:
+    """The task, if its tokens point at others."""
+    return case.task if isinstance(case.task, SparsePropagation) else averaging(case)
+
+
 def parts(case: Case) -> tuple[Arch, PointerSet, Attention]:
-    """The model's parts, if it is one softmax layer over pointer sets that fits the task."""
-    task, arch = averaging(case), case.model()
+    """The model's parts, if it is one softmax layer over pointer sets that fits the task (blank: propagation only)."""
+    task, arch = pointing(case), case.model()
     first, layer = arch.first, arch.layers[0]
     if len(arch.layers) != 1 or not isinstance(layer, Attention) or not isinstance(first, PointerSet):
         raise UnknownError("this check needs one attention layer on a pointer-set first map")
-    if arch.blank or layer.residual or layer.mask != "none" or layer.norm != "none" or layer.weights != "softmax":
-        raise UnknownError("this check needs softmax attention without mask, norm, residual path or blank")
+    if arch.blank and not isinstance(task, SparsePropagation):
+        raise UnknownError("this check needs a model without a blank")
+    if layer.residual or layer.mask != "none" or layer.norm != "none" or layer.weights != "softmax":
+        raise UnknownError("this check needs softmax attention without mask, norm or residual path")
     if not math.isfinite(layer.scale):
         raise RejectedError("the scale of the scores is not a finite number")
     if arch.readout.decision != "reals" or arch.readout.outputs != task.dim:

@@ -9,13 +9,14 @@ import pytest
 
 from separatrix.can import registry
 from separatrix.can.programs.merge_trees import merge, simulate
-from separatrix.can.programs.mpc import Protocol, Router, as_transformer, cycles, directly, run
+from separatrix.can.programs.mpc import Head, Protocol, Router, as_transformer, cycles, directly, run
 from separatrix.can.programs.packets import is_good, pack, packet_code, slots, unpack
 from separatrix.core.errors import InputError
 from separatrix.models import evaluate
 from separatrix.tasks.dyck import Dyck
 from separatrix.tasks.equality import Equality
 from separatrix.tasks.index_lookup import IndexLookup
+from separatrix.verify.provers import certify
 
 
 @pytest.mark.parametrize("together", [1, 2, 3])
@@ -95,6 +96,34 @@ def test_two_messages_each_way(machines: int) -> None:
     router = Router.of(protocol)
     assert router.code.shape == (machines**2, slots(machines**2, 4))
     assert machines > 8 or is_good(router.code, 4)  # then it is right for all messages, and not these alone
+
+
+@pytest.mark.parametrize("machines", [4, 16])
+def test_rounds_of_certified_weights(machines: int) -> None:
+    """Proved for all sets of receivers and all packets; the code is good for one message: no round loses any."""
+    protocol = cycles(machines)
+    head = Head.of(Router.of(protocol), protocol.words, machines)
+    assert certify(head.model, head.task, machines + 1, method="senders").verdict == "proved"
+    assert is_good(head.router.code, 1)
+    inputs = [[int(v), i] for i, v in enumerate(np.random.default_rng(machines).permutation(machines))]
+    assert as_transformer(protocol, inputs, head) == run(protocol, inputs)
+
+
+def test_certified_weights_with_two_messages_each_way() -> None:
+    protocol, inputs = two_each(7), [[3 * i - 2] for i in range(7)]
+    router = Router.of(protocol)
+    narrow = Router(7, 2, router.keys, router.code[:, :250])
+    assert is_good(narrow.code, 4)
+    head = Head.of(narrow, protocol.words, 20.0)
+    assert certify(head.model, head.task, 9, method="senders").verdict == "proved"
+    assert as_transformer(protocol, inputs, head) == run(protocol, inputs)
+    quiet = [{} for _ in range(7)]
+    assert head.deliver(quiet) == quiet
+    for seed in range(20):  # any words, any two receivers of which each gets two
+        rng = np.random.default_rng(seed)
+        one, two = rng.permutation(7), rng.permutation(7)
+        sent = [{int(a): (int(rng.integers(-20, 21)),) for a in {one[i], two[i]}} for i in range(7)]
+        assert head.deliver(sent) == directly(sent)
 
 
 def test_what_cannot_be_read_is_an_error_and_not_a_wrong_answer() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from separatrix.can.programs import library
 from separatrix.can.programs.batcher import stages
-from separatrix.can.programs.benes import compile_benes, settings, spans
+from separatrix.can.programs.benes import compile_benes, fixed_benes, settings, spans
 from separatrix.can.programs.direct import compile_direct, program_size, sharpness
 from separatrix.can.programs.expression import maximum, minimum, own, received
 from separatrix.can.programs.program import SINK, Lane, Program, Round, Route, run
@@ -264,3 +264,46 @@ def test_plain_errors() -> None:
         compile_direct(Program("p", 2, 1, 1, ()))
     with pytest.raises(InputError, match=r"reads \(batch, 2, 1\)"):
         run(Program("p", 2, 1, 1, ()), np.zeros((1, 3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "n"), [("prefix_sums", 2), ("prefix_sums", 16), ("least", 8), ("greatest", 16), ("sort_in_turn", 8)]
+)
+def test_benes_with_settings_in_the_weights(name: str, n: int) -> None:
+    """The theorem's budget with no bound on the words: 2 heads a lane, 2 ceil(log2 N) layers a round, any scale."""
+    program = getattr(library, name)(n)
+    routed = fixed_benes(program)
+    alone = sum(all(s in (i, SINK) for lane in r.lanes for i, s in enumerate(lane.sources)) for r in program.rounds)
+    layers = 2 * math.ceil(math.log2(n)) * (len(program.rounds) - alone) + alone
+    assert len(routed.rounds) == layers and routed.lanes == 2
+    x = np.random.default_rng(0).uniform(-2, 2, (20, n, 1)) * np.array([1.0, 1e-6, 1e9, 7.0])[:, None, None, None]
+    x = x.reshape(-1, n, 1)
+    right = run(program, x)
+    net = nets.load(compile_direct(routed, 512.0), torch.float32)
+    with torch.no_grad():
+        rows = torch.from_numpy(x).float()
+        got = net(None, rows).numpy()
+    wanted = run(program, rows.numpy().astype(np.float64))
+    assert (np.abs(got - wanted).max(axis=(1, 2)) <= 1e-5 * np.abs(wanted).max(axis=(1, 2))).all()
+    assert np.abs(run(routed, x) - right).max() <= 1e-9 * np.abs(right).max()
+
+
+def test_benes_in_the_weights_refuses_what_it_cannot_route() -> None:
+    with pytest.raises(InputError, match="reads some node twice"):
+        fixed_benes(library.total(4))
+    with pytest.raises(InputError, match="power of two"):
+        fixed_benes(library.prefix_sums(6))
+    with pytest.raises(InputError, match="sortnet"):
+        fixed_benes(Program("route", 2, 2, 2, (Route(0, (1,)),)))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_sorting_network_routes_every_permutation_of_every_corner(n: int) -> None:
+    """All N! destinations, all payloads of +-bound: between these the switches are linear in the payload."""
+    program, bound = Program("route", n, 2, 2, (Route(0, (1,)),), (own(1),)), 5.0
+    model = compile_direct(compile_sortnet(program, bound))
+    corners = bound * (2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) - 1.0)
+    for to in itertools.permutations(range(n)):
+        x = np.stack([np.broadcast_to(np.array(to, dtype=float), corners.shape), corners], axis=2)
+        got = evaluate(model, np.zeros(corners.shape, dtype=np.int64), x)[:, :, 0]
+        assert np.abs(got[:, list(to)] - corners).max() < 1e-11

@@ -5,6 +5,8 @@ wire of a Benes network has two fixed predecessors in each of its 2 ceil(log2 N)
 heads fetch both and the feed-forward net is the switch; one more layer applies the local function. Which of the two a
 wire takes is a bit of the routed permutation. As the destinations are known here, so are the bits (`settings`), which
 enter as input words: a program routed so takes any permutation of that round without new weights.
+`fixed_benes` has them in the weights: of the two heads the one that is not taken reads the sink. No switch is left to
+compute then, the program is right at every scale, and its certificate is that of any positional program.
 Source of the network: Benes 1964; switch settings by the looping algorithm.
 """
 
@@ -119,6 +121,50 @@ def compile_benes(program: Program, bound: float) -> tuple[Program, np.ndarray]:
     outputs = tuple(_renamed(expression, moved, travel) for expression in program.outputs)
     routed = Program(f"{program.name}-benes", n, words, program.inputs + count, tuple(rounds), outputs)
     return routed, extra
+
+
+def fixed_benes(program: Program) -> Program:
+    """The same program with every lane routed by a Benes network whose settings stand in the attention patterns.
+
+    Lanes may be partial: a node that reads the sink gets 0. 2 ceil(log2 N) rounds for each of the given ones, two lanes
+    for each lane; a round in which nodes read nobody but themselves stays one. InputError for Route rounds, for a lane
+    that reads some node twice, and unless N is a power of two.
+    """
+    n, stages = program.nodes, spans(program.nodes)
+    kept = program.words
+    routed = [s for s in program.rounds if isinstance(s, Round) and not _alone(s)]
+    count = max((len(step.lanes) for step in routed), default=0)
+    travel, rounds, nothing = [kept + lane for lane in range(count)], [], (0.0 * own(0),) * count
+    for step in program.rounds:
+        if not isinstance(step, Round):
+            raise InputError(f"program {program.name} routes by data; remove its Route rounds by the back end sortnet")
+        if _alone(step):
+            rounds.append(Round(step.lanes, (*step.update, *nothing)))
+            continue
+        routes = [settings(_completed(lane.sources)) for lane in step.lanes]
+        for number, span in enumerate(stages):
+            update, heads = [own(w) for w in range(kept + count)], []
+            for k, (lane, bits) in enumerate(zip(step.lanes, routes, strict=True)):
+                word = lane.word if number == 0 else travel[k]
+                live = [number < len(stages) - 1 or source != SINK for source in lane.sources]
+                heads.append(Lane(word, tuple(i if live[i] and not bits[number, i] else SINK for i in range(n))))
+                heads.append(Lane(word, tuple(i ^ span if live[i] and bits[number, i] else SINK for i in range(n))))
+                update[travel[k]] = received(2 * k) + received(2 * k + 1)
+            rounds.append(Round(tuple(heads), tuple(update)))
+        update = [_renamed(expression, list(range(kept)), travel) for expression in step.update]
+        rounds.append(Round((), (*update, *nothing)))
+    return Program(f"{program.name}-benes", n, kept + count, program.inputs, tuple(rounds), program.outputs)
+
+
+def _alone(step: Round) -> bool:
+    """Whether every node reads itself or the sink."""
+    return all(source in (i, SINK) for lane in step.lanes for i, source in enumerate(lane.sources))
+
+
+def _completed(sources: tuple[int, ...]) -> tuple[int, ...]:
+    """A permutation that agrees with `sources` where they are no sink; InputError where a node is read twice."""
+    free = iter(sorted(set(range(len(sources))) - set(sources)))
+    return tuple(next(free, -1) if source == SINK else source for source in sources)
 
 
 def _renamed(expression: Expression, moved: list[int], travel: list[int]) -> Expression:

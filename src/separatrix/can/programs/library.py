@@ -91,6 +91,23 @@ def sort(n: int) -> Program:
     return Program("sort", n, 1, 1, tuple(Round(exchange(n, stage), (COMPARE,)) for stage in stages(n) or [[]]))
 
 
+def sort_in_turn(n: int) -> Program:
+    """`sort` by lanes that read no node twice: the partner's word, kept; then a round in which nodes read themselves.
+
+    A low or idle node reads its own word again, a high one the partner's: min(x, y) + |h - x| as in `exchange`.
+    """
+    rounds = []
+    for stage in stages(n) or [[]]:
+        partner = exchange(n, stage)[0].sources
+        high = {b for _, b in stage}
+        rounds.append(Round((Lane(0, partner),), (own(0), received(0))))
+        theirs = tuple(i if i in high else SINK for i in range(n))
+        mine = tuple(SINK if i in high else i for i in range(n))
+        update = minimum(own(0), own(1)) + absolute(received(0) + received(1) - own(0))
+        rounds.append(Round((Lane(1, theirs), Lane(0, mine)), (update, 0.0 * own(0))))
+    return Program("sort", n, 2, 1, tuple(rounds))
+
+
 def maximum_subarray(n: int) -> Program:
     """y_i = the largest sum of a non-empty run within x_1 .. x_i, in 2 ceil(log2 N) + 1 rounds of up to 6 lanes.
 

@@ -8,6 +8,9 @@ What a machine computes is any function, as are the token-wise maps of the theor
 
 What is checked: the gap of every pair (receiver, set) that occurs, and every message against the round as it was meant;
 a message that cannot be read raises an error. For all messages at once only where `packets.is_good` can try them all.
+
+What is proved: a `Head` is the head as weights, a witness of sparse propagation whose certificate (kind `senders`)
+covers all sets of s receivers and all packets; where the code is good besides, no round can lose a message.
 """
 
 from __future__ import annotations
@@ -20,7 +23,11 @@ import numpy as np
 
 from separatrix.can.codes import random_signs
 from separatrix.can.programs.packets import pack, packet_code, unpack
+from separatrix.can.witnesses.sparse_propagation_start import build
 from separatrix.core.errors import InputError
+from separatrix.models.evaluate import evaluate
+from separatrix.models.model import Model
+from separatrix.tasks.sparse_propagation import SparsePropagation
 
 Messages = Mapping[int, Sequence[int]]  # machine -> words
 Local = Callable[[int, list[int], dict[int, tuple[int, ...]]], Messages]  # (machine, memory, inbox) -> outbox
@@ -136,9 +143,9 @@ class Router:
         weight = np.exp(scores - scores.max(axis=1, keepdims=True))
         weight /= weight.sum(axis=1, keepdims=True)
         means = np.einsum("ij,jdw->idw", weight[:, :n], packets)
-        return [self._read(i, means[i]) for i in range(n)]
+        return [self.read(i, means[i]) for i in range(n)]
 
-    def _read(self, i: int, mean: np.ndarray) -> dict[int, tuple[int, ...]]:
+    def read(self, i: int, mean: np.ndarray) -> dict[int, tuple[int, ...]]:
         """The smallest share of a slot that was written to is one writer's: 1 over the number of senders."""
         shares = mean[:, 0][mean[:, 0] > 1 / (4 * self.most)]
         if not len(shares):
@@ -151,8 +158,46 @@ class Router:
         }
 
 
+@dataclass(frozen=True)
+class Head:
+    """One round of messages as one layer of weights: machines, s idle receivers behind them, a start token.
+
+    A machine that sends fewer than s messages sends to idle receivers besides. Packets are divided by `norm`, the
+    largest that one can have, so that they lie in the unit ball; `task` is what the certificate is about, and its eps
+    changes no number that is read by 1/16 or more.
+    """
+
+    router: Router
+    words: int
+    norm: float
+    task: SparsePropagation
+    model: Model
+
+    @classmethod
+    def of(cls, router: Router, words: int, greatest: float) -> Head:
+        """For messages of so many words up to `greatest` in absolute value; InputError where it is too large."""
+        (names, slots), s = router.code.shape, router.most
+        norm = math.sqrt(slots * (1 + names**2 + words * greatest**2))
+        task = SparsePropagation(s, slots * (2 + words), 1 / (32 * s * s * norm))
+        return cls(router, words, norm, task, build(task, router.machines + s))
+
+    def deliver(self, sent: list[dict[int, tuple[int, ...]]]) -> list[dict[int, tuple[int, ...]]]:
+        """The inboxes, as the weights compute them."""
+        n, s = self.router.machines, self.router.most
+        idle = np.arange(n, n + s)
+        tokens, packets = np.tile(idle, (n + s, 1)), np.zeros((n + s, self.task.dim))
+        for j, outbox in enumerate(sent):
+            to = sorted(outbox)
+            tokens[j] = [*to, *idle[: s - len(to)]]
+            if to:
+                words = np.array([outbox[t] for t in to], dtype=np.float64)
+                packets[j] = pack(self.router.code, j * n + np.array(to), words).reshape(-1) / self.norm
+        means = evaluate(self.model, tokens[None], packets[None], range(n))[0] * self.norm
+        return [self.router.read(i, mean.reshape(-1, 2 + self.words)) for i, mean in enumerate(means)]
+
+
 def as_transformer(
-    protocol: Protocol, inputs: Sequence[Sequence[int]], router: Router | None = None
+    protocol: Protocol, inputs: Sequence[Sequence[int]], router: Router | Head | None = None
 ) -> list[list[int]]:
     """The memories after R heads of one router; InputError where a message is lost or changed on the way."""
     router = router or Router.of(protocol)

@@ -38,3 +38,4 @@ from separatrix.can.witnesses import sparse_averaging_moment as sparse_averaging
 from separatrix.can.witnesses import sparse_averaging_onehot as sparse_averaging_onehot
 from separatrix.can.witnesses import sparse_averaging_random as sparse_averaging_random
 from separatrix.can.witnesses import sparse_averaging_trigonometric as sparse_averaging_trigonometric
+from separatrix.can.witnesses import sparse_propagation_start as sparse_propagation_start

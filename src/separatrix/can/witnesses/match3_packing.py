@@ -38,7 +38,8 @@ def size(task: Match3, n: int) -> Size:
     m = task.modulus
     require(
         n * math.log2(m) <= math.log2(MOST_INPUTS) + 1e-9,
-        f"match3-packing: M = {m}, N = {n}; its only proof is enumeration, take M^N up to 2^12",
+        f"match3-packing: M = {m}, N = {n}; its only proof is enumeration, take M^N up to 2^12: a modulus up to "
+        f"{int(MOST_INPUTS ** (1 / n) + 1e-9)} at this N",
     )
     d, half = _residual(n).width, (n + 1) // 2
     units = n + 2 * (m - 1) * half + 9 * n * (n + 1) // 2

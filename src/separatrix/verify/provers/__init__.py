@@ -9,6 +9,7 @@ from separatrix.verify.provers import pointer_sets as pointer_sets
 from separatrix.verify.provers import positional as positional
 from separatrix.verify.provers import real_outputs as real_outputs
 from separatrix.verify.provers import relu as relu
+from separatrix.verify.provers import senders as senders
 from separatrix.verify.provers import separable as separable
 from separatrix.verify.provers import stored as stored
 from separatrix.verify.provers import tuples as tuples
