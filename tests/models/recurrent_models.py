@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from separatrix.core.arch import Readout, Table
+from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Retention, Rwkv, SelectiveSsm
 from separatrix.core.recurrent import Cell, DiagonalSsm, Elman, Exact, FixedPoint, Gru, Lstm, Recurrent
 from separatrix.core.shapes import tensor_shapes
 from separatrix.models import Model
@@ -16,6 +17,15 @@ CELLS: list[tuple[Cell, ...]] = [
     (Gru(4), Lstm(3)),
     (DiagonalSsm(3, 5), DiagonalSsm(2, 4)),
 ]
+MIXED: tuple[Cell, ...] = (  # with layers that have a parallel form and no rounded one in torch
+    LinearAttention(2, 2, 3, 4, norm="rms", residual=True),
+    Retention(2, 2, 3, 3),
+    Elman(4),
+    DeltaNet(1, 3, 2, 4, negative=True, residual=True),
+    SelectiveSsm(3, 2, 1, 4, convolution=3),
+    Rwkv(3, 4, 5),
+    Dense(4, 3),
+)
 
 
 def random_recurrent(

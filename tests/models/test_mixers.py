@@ -8,39 +8,31 @@ import numpy as np
 import pytest
 import torch
 
-from models.recurrent_models import random_recurrent
+from models.recurrent_models import MIXED, random_recurrent
 from separatrix.core.arch import Readout, Table
 from separatrix.core.errors import InputError
 from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Mixer, Retention, Rwkv, SelectiveSsm
-from separatrix.core.recurrent import Cell, FixedPoint, Lstm, Recurrent
+from separatrix.core.recurrent import FixedPoint, Recurrent, state_width
 from separatrix.core.size import Precision
 from separatrix.models import Model, evaluate
 from separatrix.models.nets import ensembles, load, to_model
 from separatrix.models.nets.ensembles import mixers as parallel
 from separatrix.models.nets.ensembles.scans import SelectiveScan
 from separatrix.models.recurrent import Runner
+from separatrix.models.trace import trace
 
 KINDS: dict[str, Mixer] = {
     "linear-attention": LinearAttention(2, 3, 4, 5),
     "retention": Retention(3, 4, 2, 5),
     "retention, not turned": Retention(2, 3, 4, 5, base=0.0),
-    "delta-net": DeltaNet(2, 3, 4, 5),
-    "delta-net, negative": DeltaNet(2, 3, 4, 5, negative=True),
+    "deltanet": DeltaNet(2, 3, 4, 5),
+    "deltanet, negative": DeltaNet(2, 3, 4, 5, negative=True),
     "selective-ssm": SelectiveSsm(4, 3, 2, 5),
     "selective-ssm, convolution": SelectiveSsm(4, 3, 2, 5, convolution=3),
     "selective-ssm, convolution of one": SelectiveSsm(4, 3, 2, 5, convolution=1),
     "rwkv-4": Rwkv(6, 4, 5),
     "dense": Dense(6, 5),
 }
-STACK: tuple[Cell, ...] = (
-    DeltaNet(1, 3, 4, 4, norm="rms", residual=True),
-    Dense(7, 4, norm="rms", residual=True),
-    Rwkv(3, 4, 4, residual=True),
-    Lstm(3),
-    SelectiveSsm(4, 2, 1, 3, convolution=4, norm="rms", residual=True),
-    LinearAttention(2, 2, 2, 5),
-    Retention(1, 2, 3, 4),
-)
 
 
 @pytest.mark.parametrize("name", [*KINDS, "stack"])
@@ -48,7 +40,7 @@ STACK: tuple[Cell, ...] = (
 def test_all_at_once_is_step_by_step(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CHUNK", chunk)
     monkeypatch.setattr(parallel, "SOLVED", chunk)
-    layers = STACK if name == "stack" else (KINDS[name],)
+    layers = MIXED if name == "stack" else (KINDS[name],)
     model = random_recurrent(layers, seed=2, positions=30)
     tokens = np.random.default_rng(0).integers(0, 4, (5, 30))
     expected, net = evaluate(model, tokens), load(model)
@@ -92,7 +84,7 @@ def test_the_selective_scan_has_the_right_gradient() -> None:
 
 @pytest.mark.parametrize("name", [*KINDS, "stack"])
 def test_runs_can_be_cut_and_files_keep_everything(name: str, tmp_path) -> None:
-    model = random_recurrent(STACK if name == "stack" else (KINDS[name],), seed=1, positions=7, dtype=np.float32)
+    model = random_recurrent(MIXED if name == "stack" else (KINDS[name],), seed=1, positions=7, dtype=np.float32)
     model.save(tmp_path)
     again = Model.load(tmp_path)
     assert again.arch == model.arch and to_model(load(again)).reference() == model.reference()
@@ -117,6 +109,9 @@ def test_sizes_count_what_is_carried() -> None:
     assert sized(Retention(2, 4, 3, 5)) == sized(DeltaNet(2, 4, 3, 5)) == 2 * 4 * 3
     assert sized(SelectiveSsm(5, 3, 2, 4)) == 5 * 3 and sized(SelectiveSsm(5, 3, 2, 4, 4)) == 5 * 3 + 5 * 3
     assert sized(Rwkv(6, 4, 5)) == 2 * 6 + 4 and sized(Dense(3, 4)) == 0
+    assert [step.after.shape[1] for step in trace(random_recurrent(MIXED, 0), np.array([0, 1])).steps] == [
+        *map(state_width, MIXED)
+    ]
     rounded = random_recurrent((DeltaNet(1, 2, 2, 3),), seed=0, grid=FixedPoint(8, 4))
     assert rounded.arch.state_bits == 32 and "1 head(s), key width 2" in str(rounded)  # pyright: ignore[reportAttributeAccessIssue]
 

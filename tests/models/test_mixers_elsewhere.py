@@ -111,7 +111,7 @@ def test_retention_without_turning_and_gate_is_lightning_attention() -> None:
         net(x, None, None, None)
         parts = torch.nn.functional.silu(net.qkv_proj(x)).view(2, N, 2, 12).transpose(1, 2).split(4, dim=3)
         factors = torch.exp(-net.slope_rate.flatten()).tolist()
-        mine = decayed(*parts, factors).transpose(1, 2).flatten(2)
+        mine = decayed(parts[0], parts[1], parts[2], factors).transpose(1, 2).flatten(2)
     torch.testing.assert_close(mine, seen[0], rtol=1e-6, atol=1e-6)
 
 

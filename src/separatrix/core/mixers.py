@@ -73,7 +73,7 @@ class DeltaNet:
     negative: bool = False
     norm: Norm = "none"
     residual: bool = False
-    kind: Literal["delta-net"] = "delta-net"
+    kind: Literal["deltanet"] = "deltanet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Mixer, Retention, Rwkv, SelectiveSsm
 from separatrix.core.recurrent import Cell
 
-FAMILIES = ("linear-attention", "retnet", "delta-net", "negative-delta-net", "mamba", "rwkv-4")
+FAMILIES = ("linear-attention", "retnet", "deltanet", "negative-deltanet", "mamba", "rwkv")
 STATES, WINDOW = 16, 4  # of Mamba: numbers a channel, and positions that its convolution sees
 STEPS = 1e-3, 0.1  # of Mamba: the least and the greatest first step
 
@@ -35,9 +35,9 @@ def block(family: str, width: int, heads: int = 4) -> tuple[Cell, ...]:
     first: dict[str, Cell] = {
         "linear-attention": LinearAttention(heads, m, m, width, norm="rms", residual=True),
         "retnet": Retention(heads, m, m, width, norm="rms", residual=True),
-        "delta-net": DeltaNet(heads, m, m, width, norm="rms", residual=True),
-        "negative-delta-net": DeltaNet(heads, m, m, width, True, norm="rms", residual=True),
-        "rwkv-4": Rwkv(width, width, width, norm="rms", residual=True),
+        "deltanet": DeltaNet(heads, m, m, width, norm="rms", residual=True),
+        "negative-deltanet": DeltaNet(heads, m, m, width, True, norm="rms", residual=True),
+        "rwkv": Rwkv(width, width, width, norm="rms", residual=True),
     }
     return first[family], Dense(2 * width, width, norm="rms", residual=True)
 
@@ -51,7 +51,7 @@ def own_start(layer: Mixer, name: str, shape: tuple[int, ...], rng: np.random.Ge
     if isinstance(layer, SelectiveSsm) and name == "rate":
         return np.tile(np.log(np.arange(1, shape[1] + 1)), (shape[0], 1))
     if isinstance(layer, SelectiveSsm) and name == "step_bias":
-        step = np.exp(rng.uniform(*np.log(STEPS), shape))
+        step = np.exp(rng.uniform(math.log(STEPS[0]), math.log(STEPS[1]), shape))
         return step + np.log(-np.expm1(-step))  # softplus makes it the step
     if isinstance(layer, Rwkv) and name == "decay":
         return -5.0 + 8.0 * (np.arange(shape[0]) / max(1, shape[0] - 1)) ** 0.7

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cli.test_commands import separatrix as separatrix
-from models.recurrent_models import CELLS, random_recurrent
+from models.recurrent_models import CELLS, MIXED, random_recurrent
 from separatrix.can.witnesses import index_lookup_quadratic, match2_circle
 from separatrix.cannot.protocols import Transcript, read_split, run
 from separatrix.core.arch import Arch, Attention, FeedForward, Readout, Table
@@ -81,7 +81,7 @@ def test_built_witnesses_keep_their_answers() -> None:
             assert done.output.argmax() == done.real.argmax()
 
 
-@pytest.mark.parametrize("cells", CELLS, ids=lambda cells: "-".join(cell.kind for cell in cells))
+@pytest.mark.parametrize("cells", [*CELLS, MIXED], ids=lambda cells: "-".join(cell.kind for cell in cells))
 @pytest.mark.parametrize("grid", [None, FixedPoint(6, 4)], ids=["exact", "fixed"])
 def test_a_recurrent_model_sends_its_state(cells: tuple, grid: FixedPoint | None) -> None:
     model, rng = random_recurrent(cells, 0, grid=grid), np.random.default_rng(0)

@@ -25,7 +25,7 @@ RECIPES = {
 }
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3, 3e-4)}
 SEEDS = {"quick": 1, "paper": 3}
-FAMILIES = {"RetNet": "retnet", "linear attention": "linear-attention", "DeltaNet": "delta-net", "Mamba": "mamba"}
+FAMILIES = {"RetNet": "retnet", "linear attention": "linear-attention", "DeltaNet": "deltanet", "Mamba": "mamba"}
 
 
 def runs(size: Size) -> list[Run]:

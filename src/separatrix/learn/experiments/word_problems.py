@@ -29,7 +29,7 @@ RECIPES = {
 }
 RATES = {"quick": (3e-3,), "paper": (3e-3, 1e-3, 3e-4)}
 SEEDS = {"quick": 1, "paper": 3}
-DELTA = {"eigenvalues in (0, 1)": "delta-net", "eigenvalues in (-1, 1)": "negative-delta-net"}
+DELTA = {"eigenvalues in (0, 1)": "deltanet", "eigenvalues in (-1, 1)": "negative-deltanet"}
 
 
 def runs(size: Size) -> list[Run]:
@@ -38,10 +38,12 @@ def runs(size: Size) -> list[Run]:
     for group in GROUPS[size]:
         task = PrefixProducts(group)
         for n in LENGTHS[size]:
-            models: dict[str, AnyArch] = {
-                f"{group.upper()}, transformer, depth {depth}": deep(task, n, 64, depth, heads=4, mask="causal")
-                for depth in DEPTHS[size]
-            } | {f"{group.upper()}, LSTM, 64 units": recurrent(task, n, 64, Lstm(64))}
+            models: dict[str, AnyArch] = {}
+            for depth in DEPTHS[size]:
+                models[f"{group.upper()}, transformer, depth {depth}"] = deep(
+                    task, n, 64, depth, heads=4, mask="causal"
+                )
+            models[f"{group.upper()}, LSTM, 64 units"] = recurrent(task, n, 64, Lstm(64))
             for told, family in DELTA.items():
                 models[f"{group.upper()}, DeltaNet, {told}"] = recurrent(task, n, 64, *block(family, 64))
             found += grid(task, n, models, RECIPES[size], RATES[size], SEEDS[size])
