@@ -38,6 +38,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     prefix_medians,  # noqa: F401
     prefix_products,  # noqa: F401
     prefix_sums,  # noqa: F401
+    price_list,  # noqa: F401
     regular,  # noqa: F401
     relation_composition,  # noqa: F401
     sorting,  # noqa: F401

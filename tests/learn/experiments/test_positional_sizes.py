@@ -56,6 +56,20 @@ def test_the_learning_rate_is_chosen_by_what_is_not_shown() -> None:
     assert (point.median, point.learning_rate) == (5.0, first.member.learning_rate)
 
 
+@pytest.mark.parametrize("name", ["sum", "min", "min-max"])
+def test_prompts_end_in_a_figure(name: str, tmp_path: Path) -> None:
+    experiment, store = registry.get(f"positional-prompts-{name}"), Store(tmp_path)
+    paper = experiment.runs("paper")
+    assert len({run.key for run in paper}) == len(paper) == 80
+    require_fit(paper[0].make_task(), paper[0].n, paper[0].arch)
+    few = {"steps": 2, "batch": 4, "validation": 8}
+    runs = [dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, **few)) for run in experiment.runs("quick")]
+    sweep(experiment.name, runs, experiment.measure, store, keep_models=False)
+    found = points(experiment, store.finished())
+    assert len(found) == 20 and found[9].median > 10 * found[0].median  # nothing learned: errors grow with the prices
+    assert "prices to 5" in picture(experiment, "quick", found)
+
+
 def test_errors_of_mixed_lengths_are_measured_where_numbers_are(tmp_path: Path) -> None:
     experiment, store = registry.get("positional-sort-mixed-lengths"), Store(tmp_path)
     few = {"steps": 2, "batch": 4, "validation": 8, "samples": 16}

@@ -9,6 +9,7 @@ from separatrix.learn.experiments import k_hop as k_hop
 from separatrix.learn.experiments import match as match
 from separatrix.learn.experiments import nearest_neighbour as nearest_neighbour
 from separatrix.learn.experiments import positional_mixed_lengths as positional_mixed_lengths
+from separatrix.learn.experiments import positional_prompts as positional_prompts
 from separatrix.learn.experiments import positional_scale as positional_scale
 from separatrix.learn.experiments import positional_sizes as positional_sizes
 from separatrix.learn.experiments import recall as recall
