@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.deep_floats import Calls, simulate_deep
+from core.deep_floats import Calls, Join, simulate_deep
 from core.floats import ORDERS, TREES, Machine, margins
 from kernel import test_contract
 from kernel.contract_cases import Step, in_cell, inputs_of, random_chain, random_model
@@ -38,14 +38,14 @@ SPECS = ["float:4", "float:6", "float:11", "fp16", "fp32", "bf16", "float:5,tree
 TOLERANCE = 1e-12  # the simulation is in float64
 
 
-def machines(text: str, rng: np.random.Generator, count: int) -> Iterator[tuple[Machine, str]]:
+def machines(text: str, rng: np.random.Generator, count: int) -> Iterator[tuple[Machine, Join]]:
     """Some orders of summation and kinds of rounding, with a way of joining sums."""
     spec = Semantics.parse(text).spec
     assert spec is not None
     for _ in range(count):
         order = (TREES if spec.tree else ORDERS)[rng.integers(len(TREES if spec.tree else ORDERS))]
         kind = rng.integers(5)
-        join = ("stacked", "heads")[rng.integers(2)]
+        join: Join = "heads" if rng.integers(2) else "stacked"
         if kind < 2:
             yield Calls(spec, order, rng, "random", columns=bool(kind)), join
         else:
@@ -65,23 +65,23 @@ def escapes(
     words, floats = inputs_of(chain[0], n), Floats.of(Semantics.parse(text).spec)
     words = words[rng.permutation(len(words))[:48]]
     noise, terms = float(rng.choice([0.0, 2.0**-20, 0.5])), int(rng.choice([0, 2**20]))
-    weights = Weights(model.arch, model.tensors, noise, terms, bool(rng.integers(2)), floats)
+    weights = Weights(model.transformer, model.tensors, noise, terms, bool(rng.integers(2)), floats)
     found = [(simulate_deep(model, words, *given), given) for given in machines(text, rng, count)]
-    first, blocks = blocks_of(model.arch)
+    first, blocks = blocks_of(model.transformer)
     wrong = 0
     with np.errstate(all="ignore"):
         stream, labels = contract._tokens(chain[0], n, weights, first), words
         for step, block in zip(chain, blocks, strict=True):
             at = block.layer
             for (streams, _), _ in found:  # what the layer reads
-                for j in range(n + model.arch.blank):
+                for j in range(n + model.transformer.blank):
                     number = stream.number[j, labels[:, j] if j < n else np.zeros(len(words), dtype=np.int64)]
                     box, there = stream.box[number], streams[at][:, j]
                     off = np.abs(there - box.mid) - box.rad
                     wrong += int((~(off <= TOLERANCE * (1 + np.abs(there)))).sum())
                     seen["boxes"] += off.size
             last = step is chain[-1]
-            rows = rows_of(step, n, stream, range(n), model.arch.blank and not last)
+            rows = rows_of(step, n, stream, range(n), model.transformer.blank and not last)
             answers = step.answer(labels)
             if last:
                 for part in rows:
@@ -197,7 +197,7 @@ def errs(task: Task, model: Model, n: int, text: str, rng: np.random.Generator, 
     labels = task.answer(inputs)
     for machine, join in machines(text, rng, count):
         with np.errstate(all="ignore"):
-            logits = simulate_deep(model, inputs, machine, join)[1]  # pyright: ignore[reportArgumentType]
+            logits = simulate_deep(model, inputs, machine, join)[1]
         if any((margins(logits[:, query], labels[:, at]) <= 0).any() for at, query in enumerate(queries)):
             return True
     return False

@@ -156,7 +156,7 @@ class Floats:
     def exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Floats below and above e^(log-weight - shift) (A, K), before the normaliser.
 
-        top (A,): above every score that is seen. shift (A, 1).
+        top (A,): above every score that is seen. shift (A, K).
         """
         step = max(1, CHUNK // score.mid.shape[1])
         starts = [slice(start, start + step) for start in range(0, len(top), step)]
@@ -164,11 +164,7 @@ class Floats:
         return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
 
     def _exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        low, high, move = (
-            Ball.exact(score.low),
-            Ball.exact(score.high),
-            Ball.exact(np.broadcast_to(shift, score.mid.shape)),
-        )
+        low, high, move = Ball.exact(score.low), Ball.exact(score.high), Ball.exact(shift)
         bad = self.spec.exp_error * self.spec.unit
         wide = self.spec.unit * np.maximum(top[:, None] - low.mid, 0.0) + bad + bad**2
         error = Ball.exact(wide * SAFE)
@@ -206,9 +202,8 @@ class Read:
         terms = (size > 0).sum(axis=0) + (own > 0)
         sums = np.minimum(floats.spec.depth(len(size)) + 1, np.maximum(terms - 1, 0))
         count = 1.0 + ~(floats.held(weight).all(axis=0) & floats.held(bias)) + sums
-        lost = own * floats.grown(count) + floats.spec.least * (terms + floats.spec.is_tiny(bias)) * (
-            1.0 + floats.grown(count)
-        )
+        grown, under = floats.grown(count), terms + floats.spec.is_tiny(bias)
+        lost = own * grown + floats.spec.least * under * (1.0 + grown)
         tiny = floats.spec.is_tiny(weight)
         return cls(
             size[:, [label]] + size[:, rivals],
