@@ -144,13 +144,41 @@ def test_a_rounding_that_is_not_counted_shows(what: str, monkeypatch: pytest.Mon
         rng, wrong = np.random.default_rng(11), 0
         for _ in range(24):
             chain, n = random_chain(rng, int(rng.integers(1, 3)), True), int(rng.integers(1, 3))
-            wrong += escapes(random_model(rng, chain, n, "causal"), chain, n, "float:11", rng, Counter(), 2)
+            model = random_model(rng, chain, n, "causal")
+            wrong += escapes(model, chain, n, "float:11", rng, Counter(), 2)
         return wrong
 
     if what == "products":
         assert not run()
     monkeypatch.setattr(*BROKEN[what])
     assert run()
+
+
+@pytest.mark.parametrize("text", ["float:4", "float:11", "fp16", "fp32", "float:7,tree"])
+def test_scores_and_weights_of_one_query(text: str) -> None:
+    """Simulated ones lie in their balls, come near the ends, and are exact where the kernel says so."""
+    rng, floats = np.random.default_rng(3), Floats.of(Semantics.parse(text).spec)
+    assert floats is not None
+    seen, near_score, near_weight = Counter[str](), 0.0, 0.0
+    for trial in range(120):
+        m, scale = int(rng.integers(1, 5)), float(rng.choice([1.0, 0.25, 0.3, -3.0]))
+        query, key = rng.standard_normal((1, m)) * 3, rng.standard_normal((6, m)) * (rng.random((6, m)) < 0.8)
+        step = 0.5 if trial % 2 else 2.0 ** -(floats.spec.bits - 4)  # numbers of the format
+        query, key = np.clip(np.rint(query / step) * step, -4, 4), np.clip(np.rint(key / step) * step, -4, 4)
+        ball = floats.scores(Ball.exact(query), Ball.exact(key), scale)
+        for machine, _ in machines(text, rng, 3):
+            s = machine.add(np.moveaxis(machine.fl(query * key), -1, 0))
+            s = s if scale == 1.0 else machine.fl(s * machine.fl(np.array(scale)))
+            off = np.abs(s - ball.mid[0])
+            assert (off <= ball.rad[0] * (1 + 1e-12)).all()
+            seen["exact"] += int((ball.rad == 0).sum())
+            near_score = max(near_score, float((off / np.where(ball.rad[0] > 0, ball.rad[0], np.inf)).max()))
+            e = machine.exp(machine.fl(s - s.max()))
+            low, high = floats.exponentials(Ball.exact(s[None]), np.array([s.max()]), np.full((1, 6), s.max()))
+            assert (low[0] - floats.spec.least <= e).all() and (e <= high[0] + floats.spec.least).all()
+            real = np.exp(s - s.max())
+            near_weight = max(near_weight, float(((e - real) / (high[0] - real)).max()))
+    assert seen["exact"] >= 50 and near_score >= 0.4 and near_weight >= 0.5, (seen, near_score, near_weight)
 
 
 # ------------------------------------------------------------------------------------------------ accidents

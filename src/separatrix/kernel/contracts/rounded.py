@@ -120,7 +120,7 @@ class Floats:
             low = np.minimum(low, _lowest(more))
         grown = self.grown(1.0 + ~held + np.minimum(sums, np.maximum(touched - 1, 0)))
         self.require(size * (1.0 + grown))
-        lost = (grown * size + self.spec.least * (touched + under) * (1.0 + grown)) * SAFE
+        lost = up((grown * size + self.spec.least * (touched + under) * (1.0 + grown)) * SAFE)
         exact = nothing | (held & self.fits(size, low))
         rad = np.where(exact, 0.0, up(real.rad + lost))
         if more is not None:
@@ -208,7 +208,7 @@ class Read:
         return cls(
             size[:, [label]] + size[:, rivals],
             np.maximum(count[label], count[rivals]),
-            (lost[label] + lost[rivals]) * SAFE,
+            up((lost[label] + lost[rivals]) * SAFE),
             tiny[:, [label]] + tiny[:, rivals],
         )
 
@@ -277,7 +277,7 @@ class Roundings:
         # exp, the division and the product of every position; then the product with W_O
         under = 8.0 * self.positions * ((most + 1.0) * (most > 0)) @ paths
         under = under + most @ floats.spec.is_tiny(w) @ sizes + (w != 0).sum(axis=0) @ sizes
-        return (lost + floats.spec.least * under * (1.0 + grown)) * SAFE
+        return up((lost + floats.spec.least * under * (1.0 + grown)) * SAFE)
 
     def taken(self, own: Ball, read: Read) -> np.ndarray:
         """(rows, c) what a margin loses besides: of the stream of the position that asks, of biases, by underflow."""
@@ -287,7 +287,7 @@ class Roundings:
         lost = read.constant + floats.spec.least * (self.reach @ read.tiny) * (1.0 + grown)
         if self.residual:
             lost = lost + _size(own) @ read.sizes * floats.grown(read.count + float(self.joined.max()))
-        return (lost + np.zeros((len(own.mid), 1))) * SAFE
+        return up((lost + np.zeros((len(own.mid), 1))) * SAFE)
 
 
 def lowest(values: np.ndarray) -> Ints:
