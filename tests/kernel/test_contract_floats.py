@@ -305,6 +305,17 @@ def test_a_claim_in_another_format_is_another_claim() -> None:
             assert verdict.exit_code == 2, (text, verdict.sentence)
 
 
+def test_layers_that_the_check_does_not_know_are_refused() -> None:
+    task, model = built(4)
+    arch = model.transformer
+    for change in ({"weights": "hard"}, {"norm": "layer"}, {"mask": "window"}):
+        layers = (dataclasses.replace(arch.layers[0], **change), *arch.layers[1:])
+        for engine in ("fast", "arb"):
+            odd = dataclasses.replace(arch, layers=layers)
+            verdict = judge(certificate(task, model, 4, "fp32"), odd, model.tensors, engine=engine)
+            assert not verdict.accepted and verdict.exit_code == 3
+
+
 @pytest.mark.parametrize("name", ["embed.token", "layers.0.query", "layers.0.output", "layers.1.out", "readout.bias"])
 def test_what_may_overflow_is_rejected(name: str) -> None:
     """Anywhere, also in a coordinate that nobody reads: infinity times 0 is not a number."""
