@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.deep_floats import Calls, simulate_deep
+from core.deep_floats import Calls, Join, simulate_deep
 from core.floats import ORDERS, TREES, Machine, margins
 from kernel import test_contract
 from kernel.contract_cases import Step, in_cell, inputs_of, random_chain, random_model
@@ -38,14 +38,14 @@ SPECS = ["float:4", "float:6", "float:11", "fp16", "fp32", "bf16", "float:5,tree
 TOLERANCE = 1e-12  # the simulation is in float64
 
 
-def machines(text: str, rng: np.random.Generator, count: int) -> Iterator[tuple[Machine, str]]:
+def machines(text: str, rng: np.random.Generator, count: int) -> Iterator[tuple[Machine, Join]]:
     """Some orders of summation and kinds of rounding, with a way of joining sums."""
     spec = Semantics.parse(text).spec
     assert spec is not None
     for _ in range(count):
         order = (TREES if spec.tree else ORDERS)[rng.integers(len(TREES if spec.tree else ORDERS))]
         kind = rng.integers(5)
-        join = ("stacked", "heads")[rng.integers(2)]
+        join: Join = "heads" if rng.integers(2) else "stacked"
         if kind < 2:
             yield Calls(spec, order, rng, "random", columns=bool(kind)), join
         else:
@@ -65,23 +65,23 @@ def escapes(
     words, floats = inputs_of(chain[0], n), Floats.of(Semantics.parse(text).spec)
     words = words[rng.permutation(len(words))[:48]]
     noise, terms = float(rng.choice([0.0, 2.0**-20, 0.5])), int(rng.choice([0, 2**20]))
-    weights = Weights(model.arch, model.tensors, noise, terms, bool(rng.integers(2)), floats)
+    weights = Weights(model.transformer, model.tensors, noise, terms, bool(rng.integers(2)), floats)
     found = [(simulate_deep(model, words, *given), given) for given in machines(text, rng, count)]
-    first, blocks = blocks_of(model.arch)
+    first, blocks = blocks_of(model.transformer)
     wrong = 0
     with np.errstate(all="ignore"):
         stream, labels = contract._tokens(chain[0], n, weights, first), words
         for step, block in zip(chain, blocks, strict=True):
             at = block.layer
             for (streams, _), _ in found:  # what the layer reads
-                for j in range(n + model.arch.blank):
+                for j in range(n + model.transformer.blank):
                     number = stream.number[j, labels[:, j] if j < n else np.zeros(len(words), dtype=np.int64)]
                     box, there = stream.box[number], streams[at][:, j]
                     off = np.abs(there - box.mid) - box.rad
                     wrong += int((~(off <= TOLERANCE * (1 + np.abs(there)))).sum())
                     seen["boxes"] += off.size
             last = step is chain[-1]
-            rows = rows_of(step, n, stream, range(n), model.arch.blank and not last)
+            rows = rows_of(step, n, stream, range(n), model.transformer.blank and not last)
             answers = step.answer(labels)
             if last:
                 for part in rows:
@@ -144,13 +144,41 @@ def test_a_rounding_that_is_not_counted_shows(what: str, monkeypatch: pytest.Mon
         rng, wrong = np.random.default_rng(11), 0
         for _ in range(24):
             chain, n = random_chain(rng, int(rng.integers(1, 3)), True), int(rng.integers(1, 3))
-            wrong += escapes(random_model(rng, chain, n, "causal"), chain, n, "float:11", rng, Counter(), 2)
+            model = random_model(rng, chain, n, "causal")
+            wrong += escapes(model, chain, n, "float:11", rng, Counter(), 2)
         return wrong
 
     if what == "products":
         assert not run()
     monkeypatch.setattr(*BROKEN[what])
     assert run()
+
+
+@pytest.mark.parametrize("text", ["float:4", "float:11", "fp16", "fp32", "float:7,tree"])
+def test_scores_and_weights_of_one_query(text: str) -> None:
+    """Simulated ones lie in their balls, come near the ends, and are exact where the kernel says so."""
+    rng, floats = np.random.default_rng(3), Floats.of(Semantics.parse(text).spec)
+    assert floats is not None
+    seen, near_score, near_weight = Counter[str](), 0.0, 0.0
+    for trial in range(120):
+        m, scale = int(rng.integers(1, 5)), float(rng.choice([1.0, 0.25, 0.3, -3.0]))
+        query, key = rng.standard_normal((1, m)) * 3, rng.standard_normal((6, m)) * (rng.random((6, m)) < 0.8)
+        step = 0.5 if trial % 2 else 2.0 ** -(floats.spec.bits - 4)  # numbers of the format
+        query, key = np.clip(np.rint(query / step) * step, -4, 4), np.clip(np.rint(key / step) * step, -4, 4)
+        ball = floats.scores(Ball.exact(query), Ball.exact(key), scale)
+        for machine, _ in machines(text, rng, 3):
+            s = machine.add(np.moveaxis(machine.fl(query * key), -1, 0))
+            s = s if scale == 1.0 else machine.fl(s * machine.fl(np.array(scale)))
+            off = np.abs(s - ball.mid[0])
+            assert (off <= ball.rad[0] * (1 + 1e-12)).all()
+            seen["exact"] += int((ball.rad == 0).sum())
+            near_score = max(near_score, float((off / np.where(ball.rad[0] > 0, ball.rad[0], np.inf)).max()))
+            e = machine.exp(machine.fl(s - s.max()))
+            low, high = floats.exponentials(Ball.exact(s[None]), np.array([s.max()]), np.full((1, 6), s.max()))
+            assert (low[0] - floats.spec.least <= e).all() and (e <= high[0] + floats.spec.least).all()
+            real = np.exp(s - s.max())
+            near_weight = max(near_weight, float(((e - real) / (high[0] - real)).max()))
+    assert seen["exact"] >= 50 and near_score >= 0.4 and near_weight >= 0.5, (seen, near_score, near_weight)
 
 
 # ------------------------------------------------------------------------------------------------ accidents
@@ -197,7 +225,7 @@ def errs(task: Task, model: Model, n: int, text: str, rng: np.random.Generator, 
     labels = task.answer(inputs)
     for machine, join in machines(text, rng, count):
         with np.errstate(all="ignore"):
-            logits = simulate_deep(model, inputs, machine, join)[1]  # pyright: ignore[reportArgumentType]
+            logits = simulate_deep(model, inputs, machine, join)[1]
         if any((margins(logits[:, query], labels[:, at]) <= 0).any() for at, query in enumerate(queries)):
             return True
     return False
@@ -275,6 +303,17 @@ def test_a_claim_in_another_format_is_another_claim() -> None:
         for text in ("float:99", "fp32,tree,tree", "fp8", ""):
             verdict = judge(certificate(task, model, 6, text), model.arch, model.tensors, engine=engine)
             assert verdict.exit_code == 2, (text, verdict.sentence)
+
+
+def test_layers_that_the_check_does_not_know_are_refused() -> None:
+    task, model = built(4)
+    arch = model.transformer
+    for change in ({"weights": "hard"}, {"norm": "layer"}, {"mask": "window"}):
+        layers = (dataclasses.replace(arch.layers[0], **change), *arch.layers[1:])
+        for engine in ("fast", "arb"):
+            odd = dataclasses.replace(arch, layers=layers)
+            verdict = judge(certificate(task, model, 4, "fp32"), odd, model.tensors, engine=engine)
+            assert not verdict.accepted and verdict.exit_code == 3
 
 
 @pytest.mark.parametrize("name", ["embed.token", "layers.0.query", "layers.0.output", "layers.1.out", "readout.bias"])

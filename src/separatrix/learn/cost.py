@@ -12,8 +12,9 @@ from pathlib import Path
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.config import AnyArch
-from separatrix.core.numeric import Numeric
-from separatrix.core.positional import Positional
+from separatrix.core.numeric import Numeric, NumericLayer
+from separatrix.core.positional import Positional, PositionalLayer
+from separatrix.core.recurrent import output_width, state_width
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
@@ -46,11 +47,11 @@ def kept(arch: AnyArch, positions: int, recipe: Recipe) -> int:
             case Attention() | HigherOrder() | Strassen():
                 each += 2 * layer.heads * (layer.key_width + layer.value_width) + arch.width
                 scores += 2 * batch * layer.heads * tokens * tokens
-            case _ if isinstance(arch, Positional | Numeric):
+            case PositionalLayer() | NumericLayer():
                 each += 2 * layer.heads * (layer.key_width + layer.value_width) + 3 * arch.width + 2 * sum(layer.hidden)
                 scores += (1 if isinstance(arch, Positional) else 2 * batch) * layer.heads * tokens * tokens
             case _:
-                each += 10 * layer.units + arch.width
+                each += 10 * max(output_width(layer), state_width(layer)) + arch.width
     return batch * tokens * each + scores
 
 

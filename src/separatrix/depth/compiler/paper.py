@@ -40,7 +40,7 @@ class Floats:
     wires: np.ndarray
     values: tuple[Number, ...]
 
-    def pick(self, *index: np.ndarray | slice | None) -> Floats:
+    def pick(self, *index: Any) -> Floats:
         """The numbers at an index into the leading axes."""
         return Floats(self.wires[index], self.values)
 

@@ -88,7 +88,7 @@ class Weights:
         through = self[f"layers.{i}.out"] @ functional
         logits = self.floats.multiply(box, self.tensors["readout.weight"], self.tensors["readout.bias"])
         taken = off @ (np.abs(through.mid) + through.rad) + lost @ (np.abs(functional.mid) + functional.rad)
-        taken = (taken + logits.lost[:, [label]] + logits.lost[:, rivals]) * SAFE
+        taken = up((taken + logits.lost[:, [label]] + logits.lost[:, rivals]) * SAFE)
         apart = logits.ball[:, [label]] - logits.ball[:, rivals]
         return np.fmax(np.nextafter(found.low - taken, -np.inf), apart.low)
 

@@ -120,7 +120,7 @@ class Floats:
             low = np.minimum(low, _lowest(more))
         grown = self.grown(1.0 + ~held + np.minimum(sums, np.maximum(touched - 1, 0)))
         self.require(size * (1.0 + grown))
-        lost = (grown * size + self.spec.least * (touched + under) * (1.0 + grown)) * SAFE
+        lost = up((grown * size + self.spec.least * (touched + under) * (1.0 + grown)) * SAFE)
         exact = nothing | (held & self.fits(size, low))
         rad = np.where(exact, 0.0, up(real.rad + lost))
         if more is not None:
@@ -156,7 +156,7 @@ class Floats:
     def exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Floats below and above e^(log-weight - shift) (A, K), before the normaliser.
 
-        top (A,): above every score that is seen. shift (A, 1).
+        top (A,): above every score that is seen. shift (A, K).
         """
         step = max(1, CHUNK // score.mid.shape[1])
         starts = [slice(start, start + step) for start in range(0, len(top), step)]
@@ -164,11 +164,7 @@ class Floats:
         return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
 
     def _exponentials(self, score: Ball, top: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        low, high, move = (
-            Ball.exact(score.low),
-            Ball.exact(score.high),
-            Ball.exact(np.broadcast_to(shift, score.mid.shape)),
-        )
+        low, high, move = Ball.exact(score.low), Ball.exact(score.high), Ball.exact(shift)
         bad = self.spec.exp_error * self.spec.unit
         wide = self.spec.unit * np.maximum(top[:, None] - low.mid, 0.0) + bad + bad**2
         error = Ball.exact(wide * SAFE)
@@ -206,14 +202,13 @@ class Read:
         terms = (size > 0).sum(axis=0) + (own > 0)
         sums = np.minimum(floats.spec.depth(len(size)) + 1, np.maximum(terms - 1, 0))
         count = 1.0 + ~(floats.held(weight).all(axis=0) & floats.held(bias)) + sums
-        lost = own * floats.grown(count) + floats.spec.least * (terms + floats.spec.is_tiny(bias)) * (
-            1.0 + floats.grown(count)
-        )
+        grown, under = floats.grown(count), terms + floats.spec.is_tiny(bias)
+        lost = own * grown + floats.spec.least * under * (1.0 + grown)
         tiny = floats.spec.is_tiny(weight)
         return cls(
             size[:, [label]] + size[:, rivals],
             np.maximum(count[label], count[rivals]),
-            (lost[label] + lost[rivals]) * SAFE,
+            up((lost[label] + lost[rivals]) * SAFE),
             tiny[:, [label]] + tiny[:, rivals],
         )
 
@@ -282,7 +277,7 @@ class Roundings:
         # exp, the division and the product of every position; then the product with W_O
         under = 8.0 * self.positions * ((most + 1.0) * (most > 0)) @ paths
         under = under + most @ floats.spec.is_tiny(w) @ sizes + (w != 0).sum(axis=0) @ sizes
-        return (lost + floats.spec.least * under * (1.0 + grown)) * SAFE
+        return up((lost + floats.spec.least * under * (1.0 + grown)) * SAFE)
 
     def taken(self, own: Ball, read: Read) -> np.ndarray:
         """(rows, c) what a margin loses besides: of the stream of the position that asks, of biases, by underflow."""
@@ -292,7 +287,7 @@ class Roundings:
         lost = read.constant + floats.spec.least * (self.reach @ read.tiny) * (1.0 + grown)
         if self.residual:
             lost = lost + _size(own) @ read.sizes * floats.grown(read.count + float(self.joined.max()))
-        return (lost + np.zeros((len(own.mid), 1))) * SAFE
+        return up((lost + np.zeros((len(own.mid), 1))) * SAFE)
 
 
 def lowest(values: np.ndarray) -> Ints:
