@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ def greater(x):
     h = x.shape[1] // 2
     d = x[:, :h].astype(int) - x[:, h:]
     return d[np.arange(len(x)), (d != 0).argmax(axis=1)] > 0
+
+def nested(word):
+    """One word, symbol by symbol: brackets ( and ), well nested."""
+    open_ = 0
+    for symbol in word:
+        open_ += 1 if symbol == 0 else -1
+        if open_ < 0:
+            return False
+    return open_ == 0
+
+def forgets(word):
+    if word[0] == 1:
+        return 1
 
 def constant(x):
     return np.zeros(len(x), dtype=bool)
@@ -125,7 +139,10 @@ def test_a_certificate_without_its_file_is_not_accepted(bound: Any) -> None:
     assert code == 2 and "unknown task" in answer["certificates"][0]["sentence"]
 
 
-@pytest.mark.parametrize(("name", "alphabet", "n", "least"), [("repeats", 5, 4, 3.45), ("one_row", 4, 4, 2.0)])
+@pytest.mark.parametrize(
+    ("name", "alphabet", "n", "least"),
+    [("repeats", 5, 4, 3.45), ("one_row", 4, 4, 2.0), ("nested", 2, 8, math.log2(4))],
+)
 def test_functions_that_are_not_vectorised_are_looped(
     bound: Any, name: str, alphabet: int, n: int, least: float
 ) -> None:
@@ -201,6 +218,7 @@ def test_nothing_found_says_nothing(bound: Any) -> None:
 
 @pytest.mark.parametrize(("words", "message"), [
     (of("noisy", 2, 5), "not deterministic"), (of("broken", 2, 5), "raised ZeroDivisionError"),
+    (of("forgets", 2, 5), "given the word alone, it returned NoneType"), (of("broken", 2, 5), "of shape (1, 5); given"),
     (of("real", 2, 5), "whole numbers"), (of("wide", 2, 5), "returned shape (1, 5)"), (of("large", 2, 5), "beyond"),
     (of("absent", 2, 5), "defines no function absent; it has lookup"), (of("_private", 2, 5), "defines no function"),
     (of("lookup", 1, 5), "alphabet = 1"), (of("lookup", 2, 0), "n = 0"), (of("lookup", 2, 5, "mlp"), "not for mlp"),

@@ -1,9 +1,10 @@
 """Own functions: a Python file of the user's becomes tasks, one for each function of one argument that it defines.
 
 A function takes an integer array (batch, n) of symbols 0 .. alphabet-1 and returns (batch,) integers, the answer after
-the last symbol. It is tried on one row and on several: one that is not vectorised is called row by row. Its task is
-named own-NAME; a certificate about it names the file's hash, and is checked with the file loaded again. The same
-function read as a circuit, where it can be (see `traced`), is the task circuit-NAME, whose answer evaluates the gates.
+the last symbol. It is tried on one row and on several: one that is not vectorised is called row by row, and one that
+cannot take a batch of one is called with the word alone, an array (n,), and returns a number. Its task is named
+own-NAME; a certificate about it names the file's hash, and is checked with the file loaded again. The same function
+read as a circuit, where it can be (see `traced`), is the task circuit-NAME, whose answer evaluates the gates.
 """
 
 from __future__ import annotations
@@ -69,15 +70,15 @@ class OwnTask(Task):
         if not len(tokens):
             return np.zeros((0, 1), dtype=np.int64)
         some = tokens[:: max(1, len(tokens) // TRIED)][:TRIED]
-        alone = np.concatenate([self._call(row[None]) for row in some])
+        alone = np.concatenate([self._row(row) for row in some])
         if "mode" not in self.looped:
             try:
                 self.looped["mode"] = not np.array_equal(self._call(some), alone)
             except InputError:
                 self.looped["mode"] = True
         if self.looped["mode"]:
-            values = np.concatenate([self._call(row[None]) for row in tokens])
-            again = np.concatenate([self._call(row[None]) for row in some])
+            values = np.concatenate([self._row(row) for row in tokens])
+            again = np.concatenate([self._row(row) for row in some])
         else:
             values, again = self._call(tokens), self._call(some)
         if not np.array_equal(again, alone) or not np.array_equal(
@@ -87,19 +88,50 @@ class OwnTask(Task):
             raise InputError(f"{self.name} is not deterministic: it gives two answers to the same input {_short(at)}")
         return values[:, None]
 
-    def _call(self, tokens: np.ndarray) -> np.ndarray:
+    def _row(self, row: np.ndarray) -> np.ndarray:
+        """(1,) the answer to one word, given as a batch of one; alone, where the function takes it only so."""
+        if self.looped.get("word"):
+            return self._word(row)
         try:
-            values = type(self).function(tokens.copy())
+            values = self._call(row[None])
+        except InputError as error:
+            if "word" in self.looped:
+                raise
+            try:
+                values = self._word(row)
+            except InputError as second:
+                alone = str(second).removeprefix(f"{self.name} ")
+                raise InputError(f"{error}; given the word alone, it {alone}") from None
+            self.looped["word"] = self.looped["mode"] = True
+            return values
+        self.looped["word"] = False
+        return values
+
+    def _word(self, row: np.ndarray) -> np.ndarray:
+        def single(tokens: np.ndarray) -> Any:
+            given = type(self).function(tokens[0])
+            return given if given is None else np.asarray(given)[None]
+
+        return self._call(row[None], single)
+
+    def _call(self, tokens: np.ndarray, function: Callable[..., Any] | None = None) -> np.ndarray:
+        try:
+            given = (function or type(self).function)(tokens.copy())
         except Exception as error:
             raise InputError(
-                f"{self.name} raised {type(error).__name__}: {_short(error)} on {_short(tokens[0].tolist())}"
+                f"{self.name} raised {type(error).__name__}: {_short(error)} on {_short(tokens[0].tolist())}, given as "
+                f"an array of shape {tokens.shape if function is None else tokens[0].shape}"
             ) from error
-        values = np.asarray(values)
+        values = np.asarray(given)
+        if values.dtype.kind == "O":
+            raise InputError(f"{self.name} returned {type(given).__name__}; return whole numbers or booleans")
         if values.shape == () and len(tokens) == 1:
             values = values[None]
         if values.shape != (len(tokens),):
             raise InputError(
                 f"{self.name} returned shape {values.shape} for input of shape {tokens.shape}; return ({len(tokens)},)"
+                if function is None
+                else f"{self.name} returned shape {values.shape[1:]}; return one number"
             )
         if values.dtype.kind not in "iub":
             raise InputError(f"{self.name} returned {values.dtype}; return whole numbers or booleans")
