@@ -18,7 +18,6 @@ from separatrix.can.programs.expression import Expression, Leaf, Relu, own, rece
 from separatrix.can.programs.program import SINK, Lane, Program, Round
 from separatrix.core.errors import InputError
 
-
 SHARP = 512.0  # the score gap: a hundred layers may each magnify what leaked before
 
 
