@@ -44,6 +44,14 @@ def test_benes_takes_its_layers_and_agrees(separatrix: Any) -> None:
     assert said["relative"]["float64"] < 1e-12 and said["relative"]["float32"] < 1e-5
 
 
+@pytest.mark.parametrize(("name", "layers"), [("prefix-sums", 3 * 6), ("sort-in-turn", 6 * 6 + 6)])
+def test_benes_in_the_weights_has_no_extra_words_and_agrees(separatrix: Any, name: str, layers: int) -> None:
+    code, out, _ = separatrix("program", name, "--n", "8", "--backend", "benes-weights", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["size"]["layers"] == layers and said["size"]["heads"] == 2
+    assert said["relative"]["float64"] < 1e-12 and said["relative"]["float32"] < 1e-5
+
+
 def test_damaged_weights_are_seen() -> None:
     made = compiled("sort", 6, "direct", 1)
     tensors = dict(made.model.tensors) | {"layers.2.key": np.zeros_like(made.model.tensors["layers.2.key"])}
@@ -59,6 +67,7 @@ def test_damaged_weights_are_seen() -> None:
         (("sort", "--n", "65"), "--n 65: take 2 to 64"),
         (("sort", "--n", "8", "--backend", "benes"), "take --backend direct"),
         (("least", "--n", "6", "--backend", "benes"), "power of two"),
+        (("total", "--n", "8", "--backend", "benes-weights"), "reads some node twice"),
         (("sort", "--n", "8", "--backend", "none"), "--backend none"),
         (("sort", "--n", "8", "--scale", "0"), "--scale 0"),
         (("sort", "--n", "8", "--seed", "-1"), "--seed -1"),

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
     def program(
         name: Annotated[str, typer.Argument(help="A library program, such as sort or prefix-sums.")],
         n: N,
-        backend: Annotated[str, typer.Option(help="direct, or benes (lanes that are permutations).")] = "direct",
+        backend: Annotated[
+            str, typer.Option(help="direct; benes (lanes that are permutations); benes-weights.")
+        ] = "direct",
         scale: Annotated[int, typer.Option(help="Compare at scales 1 to this.")] = 10,
         seed: Annotated[int, typer.Option(help="Of the compared inputs.")] = 0,
         as_json: Json = False,

@@ -12,7 +12,7 @@ import torch
 
 from separatrix.can.programs import library
 from separatrix.can.programs.batcher import stages
-from separatrix.can.programs.benes import compile_benes, fixed_benes, settings, spans
+from separatrix.can.programs.benes import SHARP, compile_benes, fixed_benes, settings, spans
 from separatrix.can.programs.direct import compile_direct, program_size, sharpness
 from separatrix.can.programs.expression import maximum, minimum, own, received
 from separatrix.can.programs.program import SINK, Lane, Program, Round, Route, run
@@ -279,7 +279,7 @@ def test_benes_with_settings_in_the_weights(name: str, n: int) -> None:
     x = np.random.default_rng(0).uniform(-2, 2, (20, n, 1)) * np.array([1.0, 1e-6, 1e9, 7.0])[:, None, None, None]
     x = x.reshape(-1, n, 1)
     right = run(program, x)
-    net = nets.load(compile_direct(routed, 512.0), torch.float32)
+    net = nets.load(compile_direct(routed, SHARP), torch.float32)
     with torch.no_grad():
         rows = torch.from_numpy(x).float()
         got = net(None, rows).numpy()

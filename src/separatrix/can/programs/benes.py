@@ -18,6 +18,8 @@ from separatrix.can.programs.expression import Expression, Leaf, Relu, own, rece
 from separatrix.can.programs.program import SINK, Lane, Program, Round
 from separatrix.core.errors import InputError
 
+SHARP = 512.0  # the score gap: a hundred layers may each magnify what leaked before
+
 
 def bits_of(n: int) -> int:
     """log2 of n; InputError unless n is a power of two from 2 on."""

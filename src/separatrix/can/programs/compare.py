@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from separatrix.can.programs import library
-from separatrix.can.programs.benes import compile_benes
+from separatrix.can.programs.benes import SHARP, compile_benes, fixed_benes
 from separatrix.can.programs.direct import compile_direct
 from separatrix.can.programs.program import Program, run
 from separatrix.core.errors import InputError
@@ -24,7 +24,7 @@ MOST = 64
 programs: Registry[Callable[[int], Program]] = Registry("program")
 for _make in (
     library.prefix_sums, library.prefix_minima, library.prefix_maxima, library.total, library.least, library.greatest,
-    library.sort, library.maximum_subarray, library.prefix_medians,
+    library.sort, library.sort_in_turn, library.maximum_subarray, library.prefix_medians,
 ):  # fmt: skip
     programs.register(_make.__name__.replace("_", "-"))(_make)
 
@@ -42,7 +42,9 @@ class Compiled:
 
 
 def compiled(name: str, n: int, backend: str, scale: int) -> Compiled:
-    """A library program on n nodes by the back end `direct` or `benes`; InputError where it does not go through it.
+    """A library program on n nodes by a back end; InputError where it does not go through it.
+
+    backend: `direct`; `benes`, settings as input words; `benes-weights`, settings in the weights.
 
     scale: for `benes`, whose switches are exact up to a bound: that of n words of this scale together.
     """
@@ -54,9 +56,11 @@ def compiled(name: str, n: int, backend: str, scale: int) -> Compiled:
     program = make(n)
     if backend == "direct":
         return Compiled(program, compile_direct(program), np.zeros((n, 0)))
-    if backend != "benes":
-        raise InputError(f"--backend {backend}: take direct or benes")
+    if backend not in ("benes", "benes-weights"):
+        raise InputError(f"--backend {backend}: take direct, benes or benes-weights")
     try:
+        if backend == "benes-weights":
+            return Compiled(program, compile_direct(fixed_benes(program), SHARP), np.zeros((n, 0)))
         routed, extra = compile_benes(program, RANGE * scale * n)
     except InputError as error:
         raise InputError(f"{error}; or take --backend direct") from error

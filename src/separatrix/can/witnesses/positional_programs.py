@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from separatrix.can.programs import library
-from separatrix.can.programs.benes import fixed_benes
+from separatrix.can.programs.benes import SHARP, fixed_benes
 from separatrix.can.programs.direct import BETA, compile_direct, program_size
 from separatrix.can.programs.program import Program
 from separatrix.can.witness import require, witness
@@ -17,7 +17,6 @@ from separatrix.core.size import Size
 from separatrix.core.task import Task
 from separatrix.models.model import Model
 
-SHARP = 512.0  # for a hundred layers, each of which may magnify what leaked before
 MOST = 2**10  # attention patterns are stored as (N + 1)^2 numbers a head
 SOURCE = "Back de Luca, Giapitzakis, Yang, Veličković, Fountoulakis 2025, Theorem 5.1 (simulation of PCOC)"
 
