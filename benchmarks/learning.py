@@ -1,6 +1,7 @@
 """What training costs against the plain way, as ratios of CPU time in one process on one thread.
 
-Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [--quick]
+Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families]
+    [--quick]
 
 Both sides of a ratio run in turn, several times; the least time of each counts, which a busy machine disturbs least.
 """
@@ -16,8 +17,10 @@ from contextlib import suppress
 import numpy as np
 import torch
 
-from separatrix.core.arch import Arch
+from separatrix.core.arch import Arch, Readout, Table
+from separatrix.core.mixers import DeltaNet, LinearAttention, Retention, Rwkv, SelectiveSsm
 from separatrix.core.positional import Positional, PositionalLayer
+from separatrix.core.recurrent import Cell, Lstm, Recurrent, state_width
 from separatrix.core.seeds import child
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Member
@@ -26,6 +29,7 @@ from separatrix.learn.scoring import mean_loss
 from separatrix.learn.standard import initialise, one_layer
 from separatrix.learn.threshold import search
 from separatrix.models import nets
+from separatrix.models.nets.ensembles.mixers import delta_rule
 from separatrix.models.nets.ensembles.positional import _receive
 from separatrix.models.nets.third_order import third_order_attention
 from separatrix.tasks import make_task
@@ -220,12 +224,55 @@ def threshold(quick: bool) -> None:
     print(", ".join(f"{width}: {share:.2f}" for width, share in shares.items()))
 
 
+def families(quick: bool) -> None:
+    """Forward and backward of one layer of width 64 on N positions, 64 inputs, against an LSTM of 64 units.
+
+    `last`: the read-out asks for the last position alone. `steps`: the chunked form against one position at a time.
+    """
+    n, width = 50 if quick else 100, 64
+    cells: dict[str, Cell] = {
+        "LSTM": Lstm(width),
+        "linear attention": LinearAttention(4, 16, 16, width),
+        "RetNet": Retention(4, 16, 16, width),
+        "DeltaNet": DeltaNet(4, 16, 16, width, negative=True),
+        "Mamba, no convolution": SelectiveSsm(width, 16, 4, width),
+        "RWKV": Rwkv(width, width, width),
+    }
+
+    def side(cell: Cell, queries: list[int] | None) -> Callable[[], None]:
+        model = initialise(Recurrent(width, Table(64, n), (cell,), Readout(64)), child(0, "weights"))
+        given = {name: torch.from_numpy(v)[None].requires_grad_() for name, v in model.tensors.items()}
+        tokens = torch.from_numpy(child(0, "tokens").integers(0, 64, (1, 64, n)))
+        return lambda: nets.ensembles.outputs(model.arch, given, tokens, None, queries).square().mean().backward()
+
+    print("| layer | state numbers | all positions | last |\n|---|---:|---:|---:|")
+    everywhere, last = ({name: side(c, at) for name, c in cells.items()} for at in (None, [n - 1]))
+    took, ended = least(everywhere, 5), least(last, 5)
+    for name, cell in cells.items():
+        row = f"{took[name] / took['LSTM']:.2f} | {ended[name] / ended['LSTM']:.2f}"
+        print(f"| {name} | {state_width(cell)} | {row} |", flush=True)
+    q, k, v = (torch.randn(1, 64, 4, n, 16).requires_grad_() for _ in range(3))
+    key, strength = torch.nn.functional.normalize(k.detach(), dim=4).requires_grad_(), torch.rand(1, 64, 4, n, 1)
+
+    def steps() -> None:
+        state, out = q.new_zeros(1, 64, 4, 16, 16), []
+        for a, b, c, d in zip(*(x.unbind(3) for x in (q, key, v, strength)), strict=True):
+            missing = d * (c - (b[..., None, :] @ state).squeeze(3))
+            state = state + b[..., None] * missing[..., None, :]
+            out.append((a[..., None, :] @ state).squeeze(3))
+        torch.stack(out, dim=3).square().mean().backward()
+
+    took = least({"chunks": lambda: delta_rule(q, key, v, strength).square().mean().backward(), "steps": steps}, 3)
+    print(f"\nThe delta rule in chunks: {took['steps'] / took['chunks']:.1f} times faster than in steps")
+
+
 PARTS = {
     "positional": positional,
     "ensembles": ensembles,
     "third-order": third_order,
     "match3": match3,
     "threshold": threshold,
+    "families": families,
 }
 
 

@@ -32,7 +32,7 @@ LENGTHS = {"quick": (20, 50, 100), "paper": (20, 50, 100, 200)}
 STEPS = {"quick": 1500, "paper": 20000}
 SEEDS = {"quick": 1, "paper": 3}
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3)}
-FAMILIES = {"RetNet": "retnet", "linear attention": "linear-attention", "Mamba": "mamba"}
+FAMILIES = {"RetNet": "retnet", "linear attention with positions": "linear-attention", "Mamba": "mamba"}
 PLACED = ("linear-attention",)  # which sees no order; the others tell positions by their state
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
 SWEEP = 8  # steps between two looks for numbers that are lost
 
@@ -12,7 +13,7 @@ def _swept(x: Tensor, j: int) -> Tensor:
     """x with what is far too small to count as zero, now and then: a CPU is slow on numbers below its normal range."""
     if j % SWEEP or x.is_complex():
         return x
-    return torch.where(x.abs() < torch.finfo(x.dtype).tiny ** 0.8, 0.0, x)
+    return hardshrink(x, torch.finfo(x.dtype).tiny ** 0.8)
 
 
 class LinearScan(torch.autograd.Function):
@@ -54,8 +55,9 @@ class SelectiveScan(torch.autograd.Function):
         members, batch, length, u = d.shape
         states = d.new_empty(length, members, batch, rate.shape[1], u)
         state, by_state = torch.zeros_like(states[0]), rate[:, None]
+        factor = torch.empty_like(state)
         for j in range(length):
-            factor = (d[:, :, j, None] * by_state).exp_()
+            torch.mul(d[:, :, j, None], by_state, out=factor).exp_()
             state = torch.addcmul(factor.mul_(state), w[:, :, j, :, None], x[:, :, j, None], out=states[j])
         ctx.save_for_backward(d, x, rate, w, r, states)
         out = r.movedim(2, 0)[..., None, :] @ states
@@ -67,13 +69,16 @@ class SelectiveScan(torch.autograd.Function):
         by_d, by_x, by_w = torch.empty_like(d), torch.empty_like(x), torch.empty_like(w)
         by_rate, by_state = torch.zeros_like(rate), rate[:, None]
         by_r = (states @ grad.movedim(2, 0)[..., None]).squeeze(4).movedim(0, 2)
-        through = torch.zeros_like(states[0])
+        through, factor, slope, part = (torch.zeros_like(states[0]) for _ in range(4))  # used again: caches stay warm
         for j in reversed(range(d.shape[2])):
-            through = torch.addcmul(through, r[:, :, j, :, None], grad[:, :, j, None])
+            through = torch.addcmul(through, r[:, :, j, :, None], grad[:, :, j, None], out=through)
             by_x[:, :, j] = (w[:, :, j, None] @ through).squeeze(2)
-            by_w[:, :, j] = (through @ x[:, :, j, :, None]).squeeze(3)
-            through = _swept(through.mul_((d[:, :, j, None] * by_state).exp_()), j)
-            slope = through * states[j - 1] if j else torch.zeros_like(through)
-            by_d[:, :, j] = (slope * by_state).sum(dim=2)
-            by_rate += (slope * d[:, :, j, None]).sum(dim=1)
+            by_w[:, :, j] = torch.mul(through, x[:, :, j, None], out=part).sum(dim=3)
+            torch.mul(d[:, :, j, None], by_state, out=factor).exp_()
+            through = _swept(through.mul_(factor), j)
+            if j:
+                torch.mul(through, states[j - 1], out=slope)
+                by_d[:, :, j] = torch.mul(slope, by_state, out=part).sum(dim=2)
+                by_rate += torch.mul(slope, d[:, :, j, None], out=part).sum(dim=1)
+        by_d[:, :, 0] = 0.0  # before the first step there is nothing to shrink
         return by_d, by_x, by_rate, by_w, by_r
