@@ -121,6 +121,10 @@ def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | N
             try:
                 yield ray.get(ready[0])
             except RayTaskError as error:
+                if isinstance(error.cause, RuntimeError) and "failed to import" in str(error.cause):
+                    raise InputError(
+                        "the cluster's workers cannot import separatrix; install this version there"
+                    ) from error
                 raise error.cause if isinstance(error.cause, Exception) else error from None
             except WorkerCrashedError as error:
                 raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
@@ -133,6 +137,7 @@ def _join(ray: ModuleType, address: str | None) -> None:
     """Connects to a cluster, or starts one on this machine."""
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise InputError(f"no Ray cluster answers at {address or 'RAY_ADDRESS'}: {first}") from error
+    except (ConnectionError, ValueError, RuntimeError, ImportError, ray.exceptions.RayError) as error:
+        where = address or os.environ.get("RAY_ADDRESS")
+        told = f"no Ray cluster answers at {where}" if where else "Ray does not start here"
+        raise InputError(f"{told}: {str(error).strip().partition(chr(10))[0]}") from error
