@@ -1,7 +1,7 @@
 """What training costs before it is paid for: numbers kept and arithmetic done by one step of one model, by formula.
 
 Rough (within a small factor): for the choice of how many models train at once, for `--dry-run`, and to refuse what does
-not fit into memory. A layer of another kind than attention or a ReLU net keeps what its maps put out.
+not fit into memory. Layers of kinds that are not known here count as recurrent ones.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.config import AnyArch
-from separatrix.core.numeric import Numeric, NumericLayer
-from separatrix.core.positional import Positional, PositionalLayer
+from separatrix.core.numeric import Numeric
+from separatrix.core.positional import Positional
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
@@ -37,8 +37,7 @@ def kept(arch: AnyArch, positions: int, recipe: Recipe) -> int:
     if isinstance(arch, Positional | Numeric):
         tokens = arch.nodes
     each, scores = 2 * arch.width + arch.readout.outputs, 0  # numbers a token, numbers a batch beside them
-    shapes = tensor_shapes(arch)
-    for i, layer in enumerate(arch.layers):
+    for layer in arch.layers:
         match layer:
             case FeedForward():
                 each += 2 * layer.hidden + arch.width
@@ -47,11 +46,11 @@ def kept(arch: AnyArch, positions: int, recipe: Recipe) -> int:
             case Attention() | HigherOrder() | Strassen():
                 each += 2 * layer.heads * (layer.key_width + layer.value_width) + arch.width
                 scores += 2 * batch * layer.heads * tokens * tokens
-            case PositionalLayer() | NumericLayer():
+            case _ if isinstance(arch, Positional | Numeric):
                 each += 2 * layer.heads * (layer.key_width + layer.value_width) + 3 * arch.width + 2 * sum(layer.hidden)
-                scores += (1 if isinstance(layer, PositionalLayer) else 2 * batch) * layer.heads * tokens * tokens
+                scores += (1 if isinstance(arch, Positional) else 2 * batch) * layer.heads * tokens * tokens
             case _:
-                each += sum(shape[-1] for name, shape in shapes.items() if name.startswith(f"layers.{i}."))
+                each += 10 * layer.units + arch.width
     return batch * tokens * each + scores
 
 
