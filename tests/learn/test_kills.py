@@ -105,6 +105,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     pytest.importorskip("ray")
     folder = Path(f"/tmp/ray-{os.getpid()}")  # short: sockets lie in it
     told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    told["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])  # of its workers
     with (tmp_path_factory.mktemp("ray") / "log").open("w") as log, subprocess.Popen(
         [sys.executable, "-c", CLUSTER, str(folder)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=log,
         text=True, env=os.environ | told,
@@ -173,3 +174,20 @@ def test_twenty_kills_with_ray(tmp_path: Path, cluster: dict[str, str]) -> None:
     halfway, finished = kill_and_resume(tmp_path / "killed", "ray", 20, 40, cluster)
     assert halfway > 3 and 0 < finished < 80
     assert table(Store(tmp_path / "killed")) == calm(tmp_path / "calm", 40)
+
+
+ABSENT = """
+from separatrix.core import jobs
+try:
+    list(jobs.unordered(len, ["ab"], "ray://127.0.0.1:1"))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+def test_an_absent_cluster_is_one_line() -> None:
+    pytest.importorskip("ray")
+    told = subprocess.run([sys.executable, "-c", ABSENT], text=True, capture_output=True)
+    assert told.stdout.startswith("InputError no Ray cluster answers at ray://127.0.0.1:1: "), told.stderr
+    assert told.stdout.count("\n") == 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from types import ModuleType
@@ -111,28 +113,32 @@ def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | N
     if not arguments:
         return
     own = not ray.is_initialized()
-    if own:
-        _join(ray, address)
-    try:
-        remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
-        pending = [remote.remote(argument) for argument in arguments]
-        while pending:
-            ready, pending = ray.wait(pending)
-            try:
-                yield ray.get(ready[0])
-            except RayTaskError as error:
-                raise error.cause if isinstance(error.cause, Exception) else error from None
-            except WorkerCrashedError as error:
-                raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
-    finally:
+    with redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, where results belong
         if own:
-            ray.shutdown()
+            _join(ray, address)
+        try:
+            remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
+            pending = [remote.remote(argument) for argument in arguments]
+            while pending:
+                ready, pending = ray.wait(pending)
+                yield ray.get(ready[0])
+        except RayTaskError as error:
+            if isinstance(error.cause, RuntimeError) and "failed to import" in str(error.cause):
+                told = "the cluster's workers cannot import separatrix; install this version there"
+                raise InputError(told) from error
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        except WorkerCrashedError as error:
+            raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
+        finally:
+            if own:
+                ray.shutdown()
 
 
 def _join(ray: ModuleType, address: str | None) -> None:
     """Connects to a cluster, or starts one on this machine."""
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise InputError(f"no Ray cluster answers at {address or 'RAY_ADDRESS'}: {first}") from error
+    except (ConnectionError, ValueError, RuntimeError, ImportError, ray.exceptions.RayError) as error:
+        where = address or os.environ.get("RAY_ADDRESS")
+        told = f"no Ray cluster answers at {where}" if where else "Ray does not start here"
+        raise InputError(f"{told}: {str(error).strip().partition(chr(10))[0]}") from error

@@ -2,6 +2,11 @@
 
 Bhattamishra, Hahn, Blunsom, Kanade 2024, appendix H.2: two symbols and an independent second half, or 1024 symbols and
 one changed position. Their third version, which asks for the next symbols at every prefix, is not among the tasks.
+
+What one change takes is that every symbol is seen often: the model must tell it from all others. The quick budget
+shows each of 1024 symbols some 750 times at N = 8, and nothing is learned; theirs is up to 250,000 steps. With 64
+symbols and twice the steps, 24,000 times each, one layer reaches 0.94 at N = 8 and still rises (0.76 at learning rate
+1e-2). So the quick size asks for one change among 64 symbols too.
 """
 
 from __future__ import annotations
@@ -23,15 +28,24 @@ RECIPES = {
 }
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3, 3e-4)}
 SEEDS = {"quick": 1, "paper": 3}
-SYMBOLS = {"uniform": 2, "one": 1024}
+FEW = 64  # symbols of the easier version of one change
+FEW_STEPS = 3000
+VERSIONS = {  # in words: distribution, symbols
+    "independent halves": ("uniform", 2),
+    "one change": ("one", 1024),
+    f"one change, {FEW} symbols": ("one", FEW),
+}
 
 
 def runs(size: Size) -> list[Run]:
-    """Both models on both versions, at every length."""
+    """Both models on the two versions of the paper, and in the quick size on the easier one, at every length."""
     found = list[Run]()
-    for distribution, symbols in SYMBOLS.items():
+    for told, (distribution, symbols) in VERSIONS.items():
         task, recipe = Equality(symbols), dataclasses.replace(RECIPES[size], distribution=distribution)
-        told = "independent halves" if distribution == "uniform" else "one change"
+        if symbols == FEW:
+            if size != "quick":
+                continue
+            recipe = dataclasses.replace(recipe, steps=FEW_STEPS)
         for n in LENGTHS[size]:
             models = {
                 f"transformer, 1 layer, {told}": deep(task, n, 64, 1, heads=2),
