@@ -19,6 +19,7 @@ COMPARED = (  # rows where a witness and a bound of its family speak about the s
     "equality",
     "disjointness",
     "dyck",
+    "regular",
 )
 SIZES = (4, 5, 8, 16, 17, 64, 100, 1024, 4096, 2**16, 2**20)
 
