@@ -20,6 +20,7 @@ COMPARED = (  # rows where a witness and a bound of its family speak about the s
     "disjointness",
     "dyck",
     "match3-packed",
+    "regular",
 )
 APART = {  # pairs that never speak about the same tokens: pairs joined into one token, keys and labels apart
     ("associative-recall-quadratic", "associative-recall-one-layer"),

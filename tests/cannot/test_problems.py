@@ -19,6 +19,7 @@ from separatrix.core.task import Task
 from separatrix.kernel import judge
 from separatrix.tasks import make_task
 
+AUTOMATA = (("0 1, 1 0", "1"), ("0 1, 0 2, 2 2", "2"), ("1 2, 0 2, 2 2", "0"), ("1 1, 2 2, 0 0", "1"), ("0 0", "0"))
 CASES: list[tuple[str, dict[str, object], tuple[int, ...]]] = [
     *((name, {}, (2, 4, 6, 8, 40)) for name in ("equality", "disjointness", "inner-product", "greater-than")),
     ("equality", {"symbols": 3}, (2, 4, 20)),
@@ -34,6 +35,13 @@ CASES: list[tuple[str, dict[str, object], tuple[int, ...]]] = [
     ("multi-query-recall", {"keys": 3, "labels": 2}, (1, 2, 5)),
     ("multi-query-recall", {"keys": 1, "labels": 2}, (1, 2)),
     *(("match3", {"modulus": m, "distinct_indices": e}, (2, 3, 5, 9)) for m in (4, 8, 29, 64) for e in (False, True)),
+    *(("function-composition", {"labels": k}, (1, 2, 5, 9)) for k in (2, 5)),
+    *(("regular", {"transitions": t, "accepting": a}, (1, 2, 5, 40)) for t, a in AUTOMATA),
+    *(
+        ("word-problem", {"group": g, "ask": a}, (1, 2, 5, 40))
+        for g in ("z5", "s3", "s5")
+        for a in ("identity", "product")
+    ),
     *(("pointer-chasing", {"steps": s}, (2, 3, 6)) for s in (1, 2, 3, 4)),
 ]
 

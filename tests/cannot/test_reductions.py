@@ -29,6 +29,7 @@ MORE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("sparse-averaging", {"q": 20, "eps": 0.02}, (45,)),
     ("dyck", {"types": 3, "depth": 6}, (8, 20)),
     ("majority", {}, (1023,)),
+    ("word-problem", {"group": "z64"}, (7,)),
     ("nearest-neighbour", {"dim": 5}, (12,)),
     ("associative-recall", {"keys": 20, "labels": 2}, (12,)),
     ("multi-query-recall", {"keys": 12, "labels": 2}, (12,)),
@@ -38,9 +39,10 @@ MORE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
 ELSEWHERE = {
     "sparse-averaging-feed-forward":
         ("verify.test_first_layer", "test_any_net_on_a_narrow_layer_errs_by_the_stated_amount"),
+    "regular-recurrent": ("cannot.test_automata", "test_the_count_is_that_of_the_whole_matrix"),
     "pointer-chasing-decoder": ("cannot.test_problems", "test_layered_bounds_say_when_they_are_vacuous"),
 }  # fmt: skip
-SMALL = ("parity-recurrent",)  # problems of one bit
+SMALL = ("parity-recurrent", "word-problem-recurrent")  # problems of few bits
 
 
 def inputs(problem: Problem, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -144,6 +144,9 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "parity": (16, 64),
         "dyck": (16, 64, 256),
         "pointer-chasing": (16,),
+        "function-composition": (4, 16),
+        "regular": (16, 64),
+        "word-problem": (16, 64),
     },
 }
 SIZES["full"] = SIZES["quick"] | {

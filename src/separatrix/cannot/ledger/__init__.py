@@ -1,5 +1,7 @@
 """One theorem an entry, one task a file; importing this package registers them."""
 
+from separatrix.cannot.ledger import automata as automata
+from separatrix.cannot.ledger import composition as composition
 from separatrix.cannot.ledger import counting as counting
 from separatrix.cannot.ledger import dyck as dyck
 from separatrix.cannot.ledger import halves as halves
