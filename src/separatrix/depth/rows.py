@@ -59,7 +59,7 @@ def exact(values: np.ndarray | int | Sequence[int]) -> np.ndarray:
         array = array.astype(object)
     if array.dtype != object and array.dtype.kind in "iub":
         narrow = array.astype(np.int64)
-        small = not array.size or (-LIMIT < int(narrow.min()) and int(narrow.max()) < LIMIT)
+        small = not array.size or (int(narrow.min()) > -LIMIT and int(narrow.max()) < LIMIT)
         return narrow if small else array.astype(object)
     array = np.array(values, dtype=object) if array.dtype.kind == "f" else array
     if all(-LIMIT < int(v) < LIMIT for v in array.ravel().tolist()):
