@@ -10,7 +10,9 @@ import pytest
 
 from separatrix.core.errors import InputError
 from separatrix.depth import FALSE, TRUE, Builder, Circuit, Forms
+from separatrix.depth.evaluate import Evaluator
 from separatrix.depth.reference import evaluate_plain
+from separatrix.depth.rows import exact
 
 ALL = np.array(list(product([0, 1], repeat=6)))
 
@@ -157,3 +159,14 @@ def test_weights_that_add_up_beyond_sixty_two_bits() -> None:
     flat = circuit.flat()
     assert max(abs(int(w)) for w in flat.term_weight) == 3 * 2**80 + 1
     assert evaluate_plain(flat, lanes).tolist() == [[0], [1]]
+
+
+def test_numbers_from_two_to_the_sixty_two_on_stay_what_they_are() -> None:
+    """NumPy holds those from 2^63 to 2^64 as unsigned, which is not to be read as signed."""
+    for value in (2**62 - 1, 2**62, 2**63 - 1, 2**63, 2**64 - 5, 2**64, -(2**63), -(2**64)):
+        assert exact(value).item() == value and exact([value, 1]).tolist() == [value, 1]
+        b = Builder(1)
+        lone = b.forms([[0]], value)
+        circuit = b.circuit(b.add([(1, lone), (1, b.forms([[0]], [value], value) + value)]))
+        assert evaluate_plain(circuit, np.array([[0], [1]])).reshape(-1).tolist() == [2 * value, 4 * value]
+        assert Evaluator(circuit)(np.array([[0], [1]])).reshape(-1).tolist() == [2 * value, 4 * value]

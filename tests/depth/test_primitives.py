@@ -12,6 +12,8 @@ from separatrix.depth.measure import measure
 from separatrix.depth.primitives.floats import encode
 from separatrix.depth.primitives.table import (
     adder,
+    divisions,
+    exponentials,
     float_products,
     float_sums,
     primitive_rows,
@@ -79,6 +81,35 @@ def test_iterated_products_on_every_input(m: int, p: int) -> None:
     got = evaluate_plain(circuit, bits, bounds=True)
     assert circuit.depth == 4
     assert (got * 2 ** np.arange(m * p)).sum(axis=1).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 5])
+def test_division_by_power_series_on_every_input(p: int) -> None:
+    """Seven levels, with weights beyond 64 bits among them."""
+    bits = np.array(list(product([0, 1], repeat=2 * p)))
+    x, y = (bits.reshape(-1, 2, p) * 2 ** np.arange(p)).sum(axis=2).T
+    circuit = divisions(p).circuit()
+    got = evaluate_plain(circuit, bits, bounds=True)
+    assert circuit.depth == (7 if p > 1 else 6)
+    assert (got * 2 ** np.arange(p)).sum(axis=1).tolist() == np.where(y > 0, x // np.maximum(y, 1), 0).tolist()
+
+
+@pytest.mark.parametrize("p", [3, 7, 8])
+def test_exponentials_by_power_series_on_every_input(p: int) -> None:
+    bits = np.arange(2**p)[:, None] >> np.arange(p) & 1
+    circuit = exponentials(p).circuit()
+    got = (evaluate_plain(circuit, bits, bounds=True) * 2 ** np.arange(p + 2)).sum(axis=1)
+    true = 2**p * np.exp(np.arange(2**p) / 2**p)
+    assert circuit.depth == 3
+    assert (got <= true).all() and (got > true - 1.5).all()
+
+
+def test_series_and_products_have_polynomially_many_gates() -> None:
+    """Tables double with every bit; these grow by a power of p."""
+    gates = {make: [make(p).circuit().gates for p in (4, 8)] for make in (divisions, exponentials)}
+    gates[lambda p: products(2, p)] = [products(2, p).circuit().gates for p in (4, 8)]
+    assert all(large < 12 * small for small, large in gates.values())
+    assert products(2, 16).circuit().gates < 2**12
 
 
 def test_floats_of_two_bits_on_every_pair() -> None:

@@ -53,8 +53,7 @@ class Builder:
         """
         wires = np.asarray(wires, dtype=np.int64)
         shape, terms = wires.shape[:-1], wires.shape[-1]
-        weight = np.broadcast_to(np.asarray(weights), wires.shape).reshape(-1)
-        weight = safe(weight if weight.dtype == object else weight.astype(np.int64))
+        weight = safe(np.broadcast_to(exact(weights), wires.shape).reshape(-1))
         flat, rows = wires.reshape(-1), int(np.prod(shape, dtype=np.int64))
         offset = _spread(offset, shape)
         true = flat == TRUE

@@ -35,9 +35,7 @@ class Forms:
 
     def __add__(self, constant: np.ndarray | int) -> Forms:
         """The values plus constants (no new form, no level)."""
-        shift = np.broadcast_to(np.asarray(constant), self.shape)
-        if shift.dtype != object:
-            shift = shift.astype(np.int64)
+        shift = np.broadcast_to(exact(constant), self.shape)
         return Forms(self.ids, exact(self.offset + shift), exact(self.low + shift), exact(self.high + shift))
 
     def reshape(self, *shape: int) -> Forms:

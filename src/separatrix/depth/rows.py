@@ -55,9 +55,12 @@ def segment_sum(ptr: np.ndarray, values: np.ndarray) -> np.ndarray:
 def exact(values: np.ndarray | int | Sequence[int]) -> np.ndarray:
     """int64 where every number is below 2^62 in size, Python ints otherwise."""
     array = np.asarray(values)
+    if array.dtype == np.uint64:  # what NumPy makes of 2^63 and more
+        array = array.astype(object)
     if array.dtype != object and array.dtype.kind in "iub":
         narrow = array.astype(np.int64)
-        return narrow if not array.size or int(abs(narrow).max()) < LIMIT else array.astype(object)
+        small = not array.size or (int(narrow.min()) > -LIMIT and int(narrow.max()) < LIMIT)
+        return narrow if small else array.astype(object)
     array = np.array(values, dtype=object) if array.dtype.kind == "f" else array
     if all(-LIMIT < int(v) < LIMIT for v in array.ravel().tolist()):
         return array.astype(np.int64)

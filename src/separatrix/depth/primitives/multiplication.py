@@ -38,26 +38,42 @@ def multiply_small_weights(b: Builder, left: np.ndarray, right: np.ndarray) -> F
 def product(b: Builder, numbers: np.ndarray) -> Forms:
     """(m p,) forms of the bits of the product of (m, p) bit wires, in four levels.
 
-    Level 1: thermometers of the factors, hence for every prime q the discrete logarithm of x_i mod q as a form (a
-    multiple of q gets a number so negative that no sum reaches 0). Level 2: the sum of logarithms gives the residue.
-    Level 3: S = sum_q c_q residue_q is the product plus R P, P the product of the primes; R = sum_k [S >= k P].
-    Level 4: bit j of S - R P, all numbers reduced mod 2^(j+1) beforehand.
+    Level 1: thermometers of the factors, or for every prime q of sum_k (2^k mod q) bit_k where these are fewer gates
+    (so that there are polynomially many in m and p); hence the discrete logarithm of x_i mod q as a form (a multiple of
+    q gets a number so negative that no sum reaches 0). Level 2: the sum of logarithms gives the residue.
+    Levels 3 and 4: `from_residues`.
     """
     m, p = numbers.shape
-    primes = _primes(2 ** (m * p))
-    whole = prod(primes)
-    factors = [steps(b, integer(b, row), np.arange(1, 2**p), "factor") for row in numbers]
-    residues = []  # per prime: thermometer of the sum of logarithms, and the residue at each of its values
+    primes = primes_beyond(2 ** (m * p))
+    digits = {q: np.array([pow(2, k, q) for k in range(p)]) for q in primes}
+    whole_ones = 2**p - 1 <= sum(int(digit.sum()) for digit in digits.values())
+    ones = [steps(b, integer(b, row), np.arange(1, 2**p), "factor") for row in numbers] if whole_ones else []
+    residues: Residues = []
     for q in primes:
         logs = _logarithms(q)
         zero = -(m * (q - 2) + 1)
-        table = [zero if x % q == 0 else logs[x % q] for x in range(2**p)]
+        most = int(digits[q].sum())
+        factors = ones or [steps(b, b.forms(row, digits[q]), np.arange(1, most + 1), "factor") for row in numbers]
+        table = [zero if x % q == 0 else logs[x % q] for x in range(2**p if ones else most + 1)]
         total = b.add([(1, lookup(b, wires, table)) for wires in factors])
         top = m * (q - 2)
         wires = steps(b, total, np.arange(0, top + 1), "residue", (-1, -1, -1, -1, q))
         root = _root(q)
         residues.append((q, wires, [0] + [pow(root, v, q) for v in range(top + 1)]))
-    chinese = {q: whole // q * pow(whole // q, -1, q) for q in primes}
+    return from_residues(b, residues, range(m * p))
+
+
+Residues = list[tuple[int, np.ndarray, list[int]]]  # prime, thermometer wires, the residue at each of its values
+
+
+def from_residues(b: Builder, residues: Residues, places: range) -> Forms:
+    """Some of the bits of the number below the product P of all primes with these residues, in two levels.
+
+    S = sum_q c_q residue_q is the number plus R P; first R = sum_k [S >= k P], then bit j of S - R P, all numbers
+    reduced mod 2^(j+1) beforehand.
+    """
+    whole = prod(q for q, _, _ in residues)
+    chinese = {q: whole // q * pow(whole // q, -1, q) for q, _, _ in residues}
 
     def weighted(modulus: int) -> Forms:
         parts = [
@@ -65,10 +81,9 @@ def product(b: Builder, numbers: np.ndarray) -> Forms:
         ]
         return b.add(parts)
 
-    large = weighted(whole)
-    wraps = steps(b, large, exact([k * whole for k in range(1, len(primes))]), "rank")
+    wraps = steps(b, weighted(whole), exact([k * whole for k in range(1, len(residues))]), "rank")
     bits = []
-    for j in range(m * p):
+    for j in places:
         modulus = 2 ** (j + 1)
         back = b.forms(wraps, -whole % modulus)
         bits.append(telescoped_bit(b, b.add([(1, weighted(modulus)), (1, back)]), j, "bit"))
@@ -94,7 +109,7 @@ def binary(b: Builder, left: np.ndarray, right: np.ndarray, table: np.ndarray) -
     return b.add(parts, int(table[0, 0]), int(table.min()), int(table.max()))
 
 
-def _primes(bound: int) -> list[int]:
+def primes_beyond(bound: int) -> list[int]:
     """The least odd primes whose product exceeds `bound`."""
     found: list[int] = []
     candidate = 3

@@ -27,6 +27,7 @@ from separatrix.depth.primitives.floats import (
     value_form,
 )
 from separatrix.depth.primitives.multiplication import binary, multiply, multiply_small_weights, product, unary
+from separatrix.depth.primitives.series import divide, exponential, exponential_coefficients
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.words import integer
 from separatrix.numbers.floats import FloatFormat, Number
@@ -128,13 +129,38 @@ def float_products(p: int) -> Primitive:
                      lambda xs: encode(form, form.multiply(xs[0], xs[1])), form)  # fmt: skip
 
 
+def divisions(p: int) -> Primitive:
+    """floor(x / y) of two numbers of p bits, 0 for y = 0, by a power series, with no table of 2^p entries."""
+    return Primitive(
+        "division by power series",
+        f"p={p}",
+        7,
+        "LT",
+        (2, p),
+        divide,
+        lambda xs: _bits(xs[0] // xs[1] if xs[1] else 0, p),
+    )
+
+
+def exponentials(p: int) -> Primitive:
+    """e^(x / 2^p) below, to p binary places, by a power series."""
+    coefficients, shift = exponential_coefficients(p)
+
+    def answer(xs: list[int]) -> list[int]:
+        return _bits(sum(c * xs[0] ** i for i, c in enumerate(coefficients)) >> shift, p + 2)
+
+    return Primitive(
+        "exponential by power series", f"p={p}", 3, "LT", (1, p), lambda b, w: exponential(b, w[0]), answer
+    )
+
+
 def primitives(full: bool = False) -> list[Primitive]:
     """The table's rows; `full` adds the larger sizes."""
     p = 8
     square = [(x * x) // 7 % 251 for x in range(256)]
     mixed = np.array([[(3 * x * y + x) % 17 for y in range(16)] for x in range(16)])
 
-    def divide(b: Builder, w: np.ndarray) -> Forms:
+    def compared(b: Builder, w: np.ndarray) -> Forms:
         gates = quotient_steps(b, integer(b, w[0]), integer(b, w[1]) + 1, np.arange(1, 256))
         return b.forms(gates, 1, 0, 0, 255)[None]
 
@@ -174,7 +200,7 @@ def primitives(full: bool = False) -> list[Primitive]:
         Primitive("multiplication, block-save", "p=8", 5, "MAJ", (2, p), lambda b, w: multiply_small_weights(b, *w),
                   lambda xs: _bits(xs[0] * xs[1], 16)),
         *(products(m, q) for m, q in [(2, 4), (3, 4), (4, 4), (2, 8)]),
-        Primitive("division by comparison", "p=8", 1, "LT", (2, p), divide, half_even),
+        Primitive("division by comparison", "p=8", 1, "LT", (2, p), compared, half_even),
         Primitive("function of one number", "p=8", 1, "LT", (1, p), lambda b, w: unary(b, w[0], square)[None],
                   lambda xs: [square[xs[0]]]),
         Primitive("function by minterms", "p=4", 2, "MAJ", (1, 4), minterms, lambda xs: _bits(square[xs[0]], 8)),
@@ -185,13 +211,22 @@ def primitives(full: bool = False) -> list[Primitive]:
         Primitive("float as one form", "F_3", 1, "LT", (1, 8),
                   lambda b, w: value_form(b, three, FloatWires.of(w, 3)), lambda xs: [xs[0].m << (xs[0].e - three.low)],
                   three),
+        divisions(4),
+        exponentials(6),
         *(float_sums(n, q) for n, q in [(4, 3), (8, 3), (4, 4)]),
         float_products(3),
         float_products(4),
     ]  # fmt: skip
     if full:
         rows += [adder(n, q, small) for n in (32, 64) for q in (8, 16) for small in (False, True)]
-        rows += [products(3, 8), products(4, 8), *(float_sums(n, 3) for n in (16, 32))]
+        rows += [
+            products(3, 8),
+            products(4, 8),
+            products(2, 16),
+            divisions(8),
+            exponentials(12),
+            *(float_sums(n, 3) for n in (16, 32)),
+        ]
         rows += [*(float_sums(n, 4) for n in (8, 16, 32)), float_sums(4, 5)]
     return rows
 
