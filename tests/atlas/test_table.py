@@ -88,3 +88,12 @@ def test_every_size_of_a_preset_is_a_job_and_every_construction_is_certified_in_
             assert {n for made, n in witnesses if made == name} == set(sizes), name
     if preset == "full":
         assert {name for name, _ in witnesses} == set(can.registry)
+
+
+def test_the_page_of_every_accepted_job_of_the_full_preset_is_drawn() -> None:
+    """Every construction reaches the sizes at which growth is read off, and is named in its row or its chart."""
+    planned = plan("full", Path("out"))
+    whole = page([Result(job, "proved", "a claim", "one.cert.json", 1.0, 0.0, 0.0) for job in planned], Path())
+    assert [row.name for row in whole.rows] == [about.title for about in TASKS.values()]
+    words = [verdict.word for row in whole.rows for verdict in row.verdicts]
+    assert words.count("can") > 60
