@@ -11,6 +11,7 @@ from separatrix.atlas.run import SIZES, Job, Result, plan
 from separatrix.atlas.table import page
 from separatrix.atlas.words import COLUMNS, TASKS, task_of
 from separatrix.draw import Page, Verdict
+from separatrix.tasks import make_task
 
 HEADS = [column.short for _, _, column in COLUMNS]
 
@@ -88,3 +89,21 @@ def test_every_size_of_a_preset_is_a_job_and_every_construction_is_certified_in_
             assert {n for made, n in witnesses if made == name} == set(sizes), name
     if preset == "full":
         assert {name for name, _ in witnesses} == set(can.registry)
+
+
+def test_positional_constructions_reach_the_lengths_at_which_their_depth_is_read_off() -> None:
+    names = [name for name, witness in can.registry.items() if witness.arch == "positional"]
+    assert len(names) > 10
+    for name in names:
+        witness = can.registry.get(name)
+        near, far = (witness.size(make_task(witness.task), n).layers for n in (4, 64))
+        assert near and far and near < far, name
+
+
+@pytest.mark.slow
+def test_the_page_of_every_accepted_job_of_the_full_preset_is_drawn() -> None:
+    planned = plan("full", Path("out"))
+    whole = page([Result(job, "proved", "a claim", "one.cert.json", 1.0, 0.0, 0.0) for job in planned], Path())
+    assert [row.name for row in whole.rows] == [about.title for about in TASKS.values()]
+    words = [verdict.word for row in whole.rows for verdict in row.verdicts]
+    assert words.count("can") > 50

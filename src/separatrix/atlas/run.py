@@ -195,7 +195,7 @@ SIZES["full"] = SIZES["quick"] | {
     "prefix-sums-benes": (16, 64),
     "least-benes": (16, 64),
     "greatest-benes": (16, 64),
-    "sorting-benes": (16, 32),
+    "sorting-benes": (16, 64),
     "index-lookup": (16, 64, 256, 1024, 4096, 16384, 65536),
     "multi-query-recall": (16, 64),
 }

@@ -29,7 +29,9 @@ def embed(
         if reals is None:
             raise InputError("this model reads real parts, and none were given")
         keys, temperature = pointer_keys(first, tensors), float(tensors["embed.temperature"])
-        queries = np.stack([[pointer_query(first, keys, tensors, row) for row in batch] for batch in tokens])
+        sets, which = np.unique(np.reshape(tokens, (-1, first.pointers)), axis=0, return_inverse=True)
+        asked = np.stack([pointer_query(first, keys, tensors, row) for row in sets])  # many tokens point alike
+        queries = asked[which.reshape(-1)].reshape(len(tokens), positions, -1)
         if keys.dtype != object:
             queries = queries * temperature
         parts = [reals, np.broadcast_to(keys[:positions], (len(tokens), positions, keys.shape[1])), queries]

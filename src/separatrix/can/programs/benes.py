@@ -18,7 +18,7 @@ from separatrix.can.programs.expression import Expression, Leaf, Relu, own, rece
 from separatrix.can.programs.program import SINK, Lane, Program, Round
 from separatrix.core.errors import InputError
 
-SHARP = 512.0  # the score gap: a hundred layers may each magnify what leaked before
+SHARP = 1024.0  # the score gap: each of hundreds of layers may magnify what leaked before
 
 
 def bits_of(n: int) -> int:

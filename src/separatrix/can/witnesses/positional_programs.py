@@ -68,5 +68,5 @@ _enter_benes(
     "sorting",
     library.sort_in_turn,
     "L(L + 1)/2 rounds of 1 lane (and one layer more each), L = ⌈log₂ N⌉: 2 heads, 3 words",
-    2**5,
+    2**6,
 )

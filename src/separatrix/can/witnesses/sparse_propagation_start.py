@@ -52,7 +52,7 @@ def size(task: SparsePropagation, n: int) -> Size:
     "bits; all C(N, q) sets scored, up to 2^18",
     size=size,
     method="senders",
-    growth="log",  # a narrower draw for fixed q is one-hot below N = 8 q ln N
+    growth="log",  # key width 8q ln N; `size` ends before 2^10
 )
 def build(task: SparsePropagation, n: int) -> Model:
     """2 N e^(-alpha g) <= 15/16 eps for g, half the gap between senders and others."""
