@@ -17,9 +17,11 @@ from kernel import test_contract
 from kernel.contract_cases import Step, in_cell, inputs_of, random_chain, random_model
 from kernel.test_contract import CASES, WAYS, built, mutant, worst_margin
 from separatrix.can import registry
+from separatrix.core.arch import Attention
 from separatrix.core.certificate import Certificate
 from separatrix.core.errors import SeparatrixError
-from separatrix.core.semantics import Semantics
+from separatrix.core.semantics import FloatSpec, Semantics
+from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
 from separatrix.kernel import arb, contract, judge, judge_file
 from separatrix.kernel.balls import Ball
@@ -326,6 +328,29 @@ def test_what_may_overflow_is_rejected(name: str) -> None:
     for engine in ("fast", "arb"):
         verdict = judge(certificate(task, bad, 6, "fp16"), bad.arch, bad.tensors, engine=engine)
         assert not verdict.accepted and "overflow" in verdict.sentence, verdict.sentence
+
+
+def test_a_head_that_adds_nothing_may_not_overflow_either() -> None:
+    """Its scores are sums of many products, whose roundings add up: infinity less infinity is no number."""
+    bits, more = 7, 512
+    task, model = built(2)
+    first, *others = model.arch.layers
+    assert isinstance(first, Attention)
+    layers = (dataclasses.replace(first, heads=2), *others)
+    arch = dataclasses.replace(model.arch, width=model.arch.width + more, residual=(), layers=layers)
+    for size, wanted in ((2.0**50, True), (2.0**61, False)):  # of queries and keys
+        tensors = {name: np.zeros(shape) for name, shape in tensor_shapes(arch).items()}
+        for name, tensor in model.tensors.items():
+            tensors[name][tuple(map(slice, tensor.shape))] = tensor
+        tensors["embed.token"][:, -more:] = 1.0
+        tensors["layers.0.query"][1, -more:] = tensors["layers.0.key"][1, -more:] = 1.001 * size / more
+        padded = Model(arch, tensors)
+        machine = Machine(FloatSpec(bits, -126, 127), "sequential", np.random.default_rng(0), "up")
+        query = machine.matmul(np.ones((1, more)), machine.fl(tensors["layers.0.query"][1, -more:]))
+        assert ((query**2).sum() <= machine.spec.greatest) == wanted
+        for engine in ("fast", "arb"):
+            verdict = judge(certificate(task, padded, 2, f"float:{bits}"), arch, padded.tensors, engine=engine)
+            assert verdict.accepted == wanted and ("overflow" in verdict.sentence) != wanted, verdict.sentence
 
 
 def test_models_certify_in_floats_and_have_a_least_precision() -> None:

@@ -56,6 +56,11 @@ class Rules:
             raise RejectedError("too many roundings for this floating-point format")
         return ab.exp(most) - 1
 
+    def met(self, w: np.ndarray) -> Arbs:
+        """(c,) `grown` for products with stored weights (d, c), whatever they are multiplied by."""
+        terms = (w != 0).sum(axis=0)
+        return self.grown(2.0 + np.minimum(self.spec.depth(len(w)), np.maximum(terms - 1, 0)))
+
     def require(self, *sizes: Arbs) -> None:
         """RejectedError where a number of one of these sizes, with all its errors, may overflow."""
         for size in sizes:
@@ -227,8 +232,9 @@ class Roundings:
         spec, (heads, own, _) = rules.spec, output.shape
         size = ab.greatest(ab.high(ab.size(box)), axis=0)
         for w_query, w_key in zip(query, key, strict=True):
-            q, k = (ab.dot(size[None], ab.size(ab.arbs(w))) for w in (w_query, w_key))
-            product = ab.dot(q, k.T)
+            q, k = (ab.dot(size, ab.size(ab.arbs(w))) * (rules.met(w) + 1) for w in (w_query, w_key))
+            terms = int((~_zero(q) & ~_zero(k)).sum())
+            product = ab.dot(q[None], k) * (rules.grown(1.0 + min(spec.depth(len(q)), max(0, terms - 1))) + 1)
             rules.require(q, k, product, product * abs(scale))
         values = [rules.multiply(box, w) for w in value]
         depth = spec.depth(own) if heads == 1 else max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))

@@ -63,6 +63,11 @@ class Floats:
             raise RejectedError("too many roundings for this floating-point format")
         return growth(most) * SAFE
 
+    def met(self, w: np.ndarray) -> np.ndarray:
+        """(c,) `grown` for products with stored weights (d, c), whatever they are multiplied by."""
+        terms = (w != 0).sum(axis=0)
+        return self.grown(2.0 + np.minimum(self.spec.depth(len(w)), np.maximum(terms - 1, 0)))
+
     def require(self, *sizes: np.ndarray | float) -> None:
         """RejectedError where a number of one of these sizes, with all its errors, may overflow."""
         for size in sizes:
@@ -242,7 +247,9 @@ class Roundings:
         values, size = [floats.multiply(box, w) for w in value], _size(box).max(axis=0)
         for w_query, w_key in zip(query, key, strict=True):
             q, k = (size @ np.abs(w.astype(np.float64)) for w in (w_query, w_key))
-            floats.require(q, k, q @ k * max(1.0, abs(scale)), abs(scale))
+            q, k = (part * (1.0 + floats.met(w)) for part, w in ((q, w_query), (k, w_key)))
+            grown = floats.grown(1.0 + min(spec.depth(len(q)), max(0, np.count_nonzero(q * k) - 1)))
+            floats.require(q, k, q @ k * (1.0 + grown) * max(1.0, abs(scale)), abs(scale))
         depth = spec.depth(own) if heads == 1 else max(spec.depth(heads * own), spec.depth(own) + spec.depth(heads))
         terms = (output != 0).sum(axis=(0, 1)) + residual
         joined = np.minimum(depth + residual, np.maximum(terms - 1, 0)).astype(np.float64)
