@@ -58,6 +58,7 @@ ATTACKS: dict[str, Tests] = {
         (POINTERS, "test_counterexamples_of_right_models_are_never_accepted"),
         (POINTERS, "test_counterexamples_of_wrong_models_are_accepted"),
     ),
+    "senders": (("test_senders", MODELS),),
     "real-outputs": (("test_real_outputs", "test_no_false_claim_is_accepted_and_true_ones_are"),),
     "real-counterexample": (
         ("test_real_counterexample", REFUTED),
