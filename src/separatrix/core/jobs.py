@@ -113,25 +113,26 @@ def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | N
     if not arguments:
         return
     own = not ray.is_initialized()
-    with redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, where results belong
-        if own:
-            _join(ray, address)
-        try:
-            remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
-            pending = [remote.remote(argument) for argument in arguments]
-            while pending:
+    if own:
+        _join(ray, address)
+    try:
+        remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
+        pending = [remote.remote(argument) for argument in arguments]
+        while pending:
+            with redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, where results belong
                 ready, pending = ray.wait(pending)
-                yield ray.get(ready[0])
-        except RayTaskError as error:
-            if isinstance(error.cause, RuntimeError) and "failed to import" in str(error.cause):
-                told = "the cluster's workers cannot import separatrix; install this version there"
-                raise InputError(told) from error
-            raise error.cause if isinstance(error.cause, Exception) else error from None
-        except WorkerCrashedError as error:
-            raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
-        finally:
-            if own:
-                ray.shutdown()
+                result = ray.get(ready[0])
+            yield result
+    except RayTaskError as error:
+        if isinstance(error.cause, RuntimeError) and "failed to import" in str(error.cause):
+            told = "the cluster's workers cannot import separatrix; install this version there"
+            raise InputError(told) from error
+        raise error.cause if isinstance(error.cause, Exception) else error from None
+    except WorkerCrashedError as error:
+        raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
+    finally:
+        if own:
+            ray.shutdown()
 
 
 def _join(ray: ModuleType, address: str | None) -> None:
