@@ -29,6 +29,7 @@ from separatrix.learn.scoring import mean_loss
 from separatrix.learn.standard import initialise, one_layer
 from separatrix.learn.threshold import search
 from separatrix.models import nets
+from separatrix.models.nets.ensembles import outputs
 from separatrix.models.nets.ensembles.mixers import delta_rule
 from separatrix.models.nets.ensembles.positional import _receive
 from separatrix.models.nets.third_order import third_order_attention
@@ -239,11 +240,11 @@ def families(quick: bool) -> None:
         "RWKV": Rwkv(width, width, width),
     }
 
-    def side(cell: Cell, queries: list[int] | None) -> Callable[[], None]:
+    def side(cell: Cell, queries: list[int] | None) -> Callable[[], object]:
         model = initialise(Recurrent(width, Table(64, n), (cell,), Readout(64)), child(0, "weights"))
         given = {name: torch.from_numpy(v)[None].requires_grad_() for name, v in model.tensors.items()}
         tokens = torch.from_numpy(child(0, "tokens").integers(0, 64, (1, 64, n)))
-        return lambda: nets.ensembles.outputs(model.arch, given, tokens, None, queries).square().mean().backward()
+        return lambda: outputs(model.arch, given, tokens, None, queries).square().mean().backward()
 
     print("| layer | state numbers | all positions | last |\n|---|---:|---:|---:|")
     everywhere, last = ({name: side(c, at) for name, c in cells.items()} for at in (None, [n - 1]))

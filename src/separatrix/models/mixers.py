@@ -35,7 +35,7 @@ def mixer_step(layer: Mixer, t: Tensors, old: np.ndarray, x: np.ndarray) -> np.n
             return (kept + key[..., None] * value[:, :, None]).reshape(old.shape)
         case DeltaNet():
             key, value = _unit(_heads(layer, swish(x @ t["key"]))), _heads(layer, swish(x @ t["value"]))
-            strength, state = _sigmoid(x @ t["strength"]) * (2.0 if layer.negative else 1.0), _state(layer, old)
+            strength, state = sigmoid(x @ t["strength"]) * (2.0 if layer.negative else 1.0), _state(layer, old)
             missing = value - np.einsum("bhm,bhmv->bhv", key, state)
             return (state + (strength[..., None] * key)[..., None] * missing[:, :, None]).reshape(old.shape)
         case SelectiveSsm():
@@ -81,7 +81,7 @@ def _mixed(layer: Mixer, t: Tensors, old: np.ndarray, new: np.ndarray, x: np.nda
             mean, log = old[:, :u], old[:, u : 2 * u]
             key, value = share["key"] @ t["key"] + t["first"], share["value"] @ t["value"]
             heard = mean + (value - mean) * np.exp(key - np.logaddexp(log, key))
-            return _sigmoid(share["receptance"] @ t["receptance"]) * heard
+            return sigmoid(share["receptance"] @ t["receptance"]) * heard
         case Dense():
             return np.maximum(x @ t["in"] + t["in_bias"], 0.0)
 
@@ -151,10 +151,11 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.sqrt((x**2).sum(axis=-1, keepdims=True) + EPS)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-x), without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
 def swish(x: np.ndarray) -> np.ndarray:
     """x times its sigmoid."""
-    return x * _sigmoid(x)
+    return x * sigmoid(x)

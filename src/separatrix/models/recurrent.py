@@ -9,7 +9,7 @@ import numpy as np
 from separatrix.core.errors import InputError
 from separatrix.core.mixers import MIXERS
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent, state_width
-from separatrix.models.mixers import mixer_output, mixer_start, mixer_step
+from separatrix.models.mixers import mixer_output, mixer_start, mixer_step, sigmoid
 from separatrix.models.model import Model
 
 
@@ -132,8 +132,3 @@ def layer_tensors(tensors: Mapping[str, np.ndarray], i: int) -> dict[str, np.nda
     """Those of layer i, by their names without its number."""
     start = f"layers.{i}."
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x), without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))

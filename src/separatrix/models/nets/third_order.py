@@ -25,9 +25,9 @@ def third_order_attention(q: Tensor, a: Tensor, b: Tensor, u: Tensor, w: Tensor,
     return out.view(*lead, *out.shape[1:])
 
 
-def _blocks(q: Tensor, b: Tensor) -> tuple[int, int]:
+def _blocks(q: Tensor, b: Tensor, w: Tensor) -> tuple[int, int]:
     """How many rows of the batch, and how many j of each, are worked on together."""
-    each = max(1, q.shape[1] * b.shape[1])  # scores of one j of one row
+    each = max(1, q.shape[1] * max(b.shape[1], b.shape[2], w.shape[2]))  # scores or entries of one j of one row
     step = max(1, min(b.shape[1], BLOCK // each))
     return max(1, BLOCK // (each * step)), step
 
@@ -37,7 +37,7 @@ class _Streamed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q: Tensor, a: Tensor, b: Tensor, u: Tensor, w: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        out, logs, (rows, step) = q.new_empty(*q.shape[:2], w.shape[2]), q.new_empty(q.shape[:2]), _blocks(q, b)
+        out, logs, (rows, step) = q.new_empty(*q.shape[:2], w.shape[2]), q.new_empty(q.shape[:2]), _blocks(q, b, w)
         for first in range(0, len(q), rows):
             r = slice(first, first + rows)
             top = torch.full_like(logs[r], -torch.inf)
@@ -59,7 +59,7 @@ class _Streamed(torch.autograd.Function):
     def backward(ctx, grad: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         q, a, b, u, w, out, logs = ctx.saved_tensors
         by_q, by_a, by_b, by_u, by_w = (torch.zeros_like(x) for x in (q, a, b, u, w))
-        rows, step = _blocks(q, b)
+        rows, step = _blocks(q, b, w)
         drop = (grad * out).sum(dim=2)  # what the normalisation takes back
         for first in range(0, len(q), rows):
             r = slice(first, first + rows)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from separatrix.core.errors import InputError
-from separatrix.core.mixers import MIXERS
+from separatrix.core.mixers import MIXERS, Dense
 from separatrix.core.recurrent import DiagonalSsm, Elman, Exact, Gru, Lstm, Recurrent
 from separatrix.models.nets.ensembles.mixers import mixer_outputs
 from separatrix.models.nets.ensembles.parts import affine, first_rows, read_out, table_rows
@@ -24,10 +24,11 @@ def recurrent_outputs(
     x = table_rows(t["embed.token"], tokens)
     if arch.first.positions:
         x = x + first_rows(t["embed.position"], tokens.shape[2])
-    for i, layer in enumerate(arch.layers):
+    last = max((i for i, layer in enumerate(arch.layers) if not isinstance(layer, Dense)), default=0)
+    for i, layer in enumerate(arch.layers):  # behind the last one that looks back, only what is asked for goes on
         own = {name.removeprefix(f"layers.{i}."): value for name, value in t.items() if name.startswith(f"layers.{i}.")}
         if isinstance(layer, MIXERS):
-            at = queries if i == len(arch.layers) - 1 else None
+            at = queries if i >= last else None
             x, queries = mixer_outputs(layer, own, x, at), queries if at is None else None
             continue
         drive = affine(x, own["in"], own["bias"])
