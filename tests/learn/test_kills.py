@@ -106,6 +106,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     folder = Path(f"/tmp/ray-{os.getpid()}")  # short: sockets lie in it
     told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     told["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])  # of its workers
+    told["RAY_worker_niceness"] = "0"  # Ray's own 15 starves them where the machine has other work
     with (tmp_path_factory.mktemp("ray") / "log").open("w") as log, subprocess.Popen(
         [sys.executable, "-c", CLUSTER, str(folder)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=log,
         text=True, env=os.environ | told,
