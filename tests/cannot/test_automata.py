@@ -36,6 +36,24 @@ def test_the_count_is_that_of_the_whole_matrix() -> None:
     assert len(seen) >= 4
 
 
+def test_periods_are_walked_once() -> None:
+    """At lengths beyond the period the count is that of the symbol-by-symbol walk."""
+    for seed in range(40):
+        task = random_automaton(seed)
+        table, accepting = task.automaton(), set(task.accepted())
+        for n in (61, 200):
+            states = {0}
+            for _ in range(middle(n)):
+                states = {int(to) for s in states for to in table[s]}
+            classes = [int(s in accepting) for s in range(len(table))]
+            for _ in range(n - middle(n)):
+                rows = [tuple(classes[to] for to in row) for row in table.tolist()]
+                classes = [sorted(set(rows)).index(row) for row in rows]
+            assert regular_classes(task, n) == len({classes[s] for s in states}), (seed, n)
+    parity = make_task("regular", {"transitions": "0 1, 1 0", "accepting": "1"})
+    assert registry.get("regular-recurrent").bits(parity, 10**9 + 1) == 1
+
+
 def test_long_words_and_groups() -> None:
     task = make_task("regular", {"transitions": "0 1, 0 2, 2 2", "accepting": "2"})
     made = registry.get("regular-recurrent").certificate(task, 1000)

@@ -68,11 +68,21 @@ def page(results: Sequence[Result], folder: Path, figures: tuple = (), trained: 
         rows=tuple(rows),
         charts=tuple(charts),
         witnesses=figures,
-        footnote="Unknown says that this program knows neither a construction nor a bound, nothing more.",
+        footnote=_footnote(results),
         certificates=tuple(
             (sentence(r.sentence), r.guarantee, _link(r.certificate, folder), f"{r.check_seconds:.2f}")
             for r in accepted
         ),
+    )
+
+
+def _footnote(results: Sequence[Result]) -> str:
+    """What unknown means, and the tasks of which no lower bound was certified."""
+    bounded = {result.job.task for result in results if result.job.kind == "bound" and result.guarantee}
+    without = [about.title for name, about in TASKS.items() if name not in bounded]
+    text = "Unknown says that this program knows neither a construction nor a bound, nothing more."
+    return text + (
+        f" No lower bound, for any architecture, is known here for: {'; '.join(without)}." if without else ""
     )
 
 
@@ -89,10 +99,10 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
     lower, bound = max(floor, key=lambda pair: (pair[0], pair[1].bits(task, KNOWN)), default=(0, None))
     meets = bound is not None and lower >= upper >= LINEAR  # it can, at a price that must be paid
     if witness is not None and not meets:
-        return _made(witness, task, lower, upper, proved[witness.name], folder)
+        return _made(witness, task, lower, upper, proved[witness.name], folder, _gap(witness, bound, task))
     if bound is not None:
         result = proved[bound.name]
-        met = "" if witness is None else f" Met by {witness.name}: {witness.formula}."
+        met = "" if witness is None else f" Met by {witness.name}: {witness.formula}.{_gap(witness, bound, task)}"
         if about := TASKS[row_of(task)].grows:
             met += f" The bound grows so with {about}."
         amount = _amount(bound, task, lower)
@@ -126,7 +136,21 @@ def _verdict(task: Task, arch: str, layers: int | None, results: Sequence[Result
     return Verdict("unknown", "", 0, 4, False, sentence="Neither a witness nor a bound is known here.", short="?")
 
 
-def _made(witness: Witness, task: Task, lower: int, upper: int, result: Result, folder: Path) -> Verdict:
+def _gap(witness: Witness, bound: Bound | None, task: Task) -> str:
+    """How far a construction is above the bound of its family, in bits that cross the cut, or that none is known."""
+    if bound is None:
+        return " No lower bound of this family is known here."
+    for n in (KNOWN, KNOWN + 1, 64, 16, 8, 4):
+        try:
+            needed, used = bound.bits(task, n), witness.size(task, n).bits("cut")
+        except InputError:
+            continue
+        if needed > 0 and used is not None and bound.measure not in ("width", "embedding"):
+            return f" At *N* = {n} it takes {number(used)} bits where {number(math.ceil(needed))} are needed."
+    return ""
+
+
+def _made(witness: Witness, task: Task, lower: int, upper: int, result: Result, folder: Path, gap: str) -> Verdict:
     """The cell of a construction: bits, or for models whose depth grows, layers."""
     deep = _layers(witness, task)
     text, short = deep or (GROWTH[upper], SHORT[upper])
@@ -139,7 +163,7 @@ def _made(witness: Witness, task: Task, lower: int, upper: int, result: Result, 
         min(lower, upper),
         upper,
         True,
-        sentence=f"{witness.formula}. Certified: {result.sentence}; re-checked in {result.check_seconds:.2f} s.",
+        sentence=f"{witness.formula}. Certified: {result.sentence}; re-checked in {result.check_seconds:.2f} s.{gap}",
         source=witness.source,
         short=short,
         links=(("Certificate", _link(result.certificate, folder)),),

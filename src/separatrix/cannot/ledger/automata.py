@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from separatrix.cannot.bound import STATE, Bound, certificate, need, of_kind, registry, state_violated
@@ -13,32 +15,60 @@ from separatrix.tasks.regular import Regular
 from separatrix.tasks.word_problem import WordProblem, products
 
 MOST_N = 2**12
-Steps = list[tuple[int, ...]]  # a vector of one number a state, after each number of symbols
+Vector = tuple[int, ...]  # a number for each state
+Step = Callable[[Vector], Vector]
 NERODE = "Myhill 1957, Nerode 1958: the classes of the minimal automaton"
 
 
-def reached(task: Regular, steps: int) -> Steps:
-    """[j][s] = 1 + a state before s on a way of j symbols from state 0, 0 where there is none; as far as needed."""
-    table, ways = task.automaton(), [tuple(int(s == 0) for s in range(len(task.automaton())))]
-    for _ in range(steps):
+def reached(task: Regular) -> Step:
+    """From [s] = 1 + a state before s on a way from state 0 (0: no way) to the same with one symbol more."""
+    table = task.automaton().tolist()
+
+    def step(ways: Vector) -> Vector:
         after = [0] * len(table)
-        for state in range(len(table)):
-            if ways[-1][state]:
-                for to in table[state].tolist():
-                    after[to] = after[to] or state + 1
-        ways.append(tuple(after))
-    return ways
+        for state, way in enumerate(ways):
+            for to in table[state] if way else ():
+                after[to] = after[to] or state + 1
+        return tuple(after)
+
+    return step
 
 
-def told(task: Regular, steps: int) -> Steps:
-    """[j][s] the class of state s, where words of exactly j symbols tell the classes apart."""
-    table = task.automaton()
-    classes = [tuple(int(s in task.accepted()) for s in range(len(table)))]
-    for _ in range(steps):
-        rows = [tuple(classes[-1][to] for to in row) for row in table.tolist()]
+def told(task: Regular) -> Step:
+    """From the classes that words of j symbols tell apart, [s] the class of state s, to those of j + 1 symbols."""
+    table = task.automaton().tolist()
+
+    def step(classes: Vector) -> Vector:
+        rows = [tuple(classes[to] for to in row) for row in table]
         number = {row: k for k, row in enumerate(dict.fromkeys(rows))}
-        classes.append(tuple(number[row] for row in rows))
-    return classes
+        return tuple(number[row] for row in rows)
+
+    return step
+
+
+def starts(task: Regular) -> tuple[Vector, Vector]:
+    """The vectors of no symbol."""
+    every = range(len(task.automaton()))
+    return tuple(int(s == 0) for s in every), tuple(int(s in task.accepted()) for s in every)
+
+
+def after(step: Step, start: Vector, steps: int) -> list[Vector]:
+    """All vectors up to that many symbols, or up to the first that comes again, with it."""
+    found, seen = [start], {start}
+    while len(found) <= min(steps, MOST_N) and (len(found) < 2 or found[-1] not in seen):
+        seen.add(found[-1])
+        found.append(step(found[-1]))
+    return found
+
+
+def last(step: Step, start: Vector, steps: int) -> Vector | None:
+    """The vector of that many symbols, by the period of the sequence; None where it is longer than MOST_N."""
+    found = after(step, start, steps)
+    if len(found) == steps + 1:
+        return found[-1]
+    first = found.index(found[-1])
+    period = len(found) - 1 - first
+    return found[first + (steps - first) % period] if period else None
 
 
 def middle(n: int) -> int:
@@ -47,20 +77,24 @@ def middle(n: int) -> int:
 
 
 def regular_classes(task: Task, n: int) -> int:
-    """States after half of the word that the other half tells apart; beyond MOST_N, 1 (nothing is said)."""
+    """States after half of the word that the other half tells apart; 1 (nothing is said) where periods are long."""
     regular = of_kind(Regular, task)
-    if not 2 <= n <= MOST_N:
-        return 1
-    ways, classes = reached(regular, middle(n))[-1], told(regular, n - middle(n))[-1]
-    return len({classes[state] for state, way in enumerate(ways) if way})
+    start, end = starts(regular)
+    ways = last(reached(regular), start, middle(n))
+    classes = last(told(regular), end, n - middle(n)) if n >= 2 else None
+    return 1 if ways is None or classes is None else len({c for c, way in zip(classes, ways, strict=True) if way})
 
 
 def regular_certificate(task: Task, n: int) -> Certificate:
     """A prefix for each class, and suffixes that tell each from the first ones."""
     regular = of_kind(Regular, task)
-    need(regular_classes(task, n) > 1, "this bound says nothing here, or a certificate is too large")
+    need(n <= MOST_N and regular_classes(task, n) > 1, "this bound says nothing here, or a certificate is too large")
     cut, table = middle(n), regular.automaton()
-    ways, classes = reached(regular, cut), told(regular, n - cut)
+    ways, classes = ([start] for start in starts(regular))
+    for _ in range(cut):
+        ways.append(reached(regular)(ways[-1]))
+    for _ in range(n - cut):
+        classes.append(told(regular)(classes[-1]))
     states = list({classes[-1][s]: s for s in range(len(table)) if ways[-1][s]}.values())
     suffixes: list[list[int]] = []
     for i, one in enumerate(states):
@@ -77,7 +111,7 @@ def regular_certificate(task: Task, n: int) -> Certificate:
     return rows(task, n, cut, prefixes, np.unique(np.array(suffixes), axis=0))
 
 
-def _way(table: np.ndarray, ways: Steps, state: int) -> list[int]:
+def _way(table: np.ndarray, ways: list[Vector], state: int) -> list[int]:
     word: list[int] = []
     for step in range(len(ways) - 1, 0, -1):
         before = ways[step][state] - 1
