@@ -15,7 +15,7 @@ import pytest
 
 from separatrix.kernel.judge import KINDS
 
-FILES, BOUNDS, PARTY = "test_certificate_files", "test_bound_mutations", "test_party_mutations"
+FILES, BOUNDS, PARTY = "test_claim_mutants", "test_bound_mutations", "test_party_mutations"
 RIGHT = "test_no_false_claim_of_correctness_is_accepted_and_true_ones_are"
 MODELS = "test_attacked_models_are_never_accepted_and_sound_ones_mostly"
 FALSE, TRUE = (

@@ -7,16 +7,22 @@ import itertools
 
 import pytest
 
+from kernel.every_kind import CASES, TASKS
+from kernel.heads_cases import OneCell
 from models.recurrent_models import random_recurrent
+from separatrix.core.arch import Readout
 from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.domain import Labels
 from separatrix.core.errors import UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Mixer, Retention, Rwkv, SelectiveSsm
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint
 from separatrix.depth.compiler.recurrent import compile_recurrent
 from separatrix.kernel import judge
+from separatrix.kernel.arb import NAME
 from separatrix.kernel.judge import KINDS, WITH_ARB
 from separatrix.tasks import make_task
+from separatrix.tasks import registry as tasks
 from separatrix.verify.provers import certify
 from separatrix.verify.provers import registry as provers
 
@@ -81,3 +87,25 @@ def test_no_kind_knows_layers_with_parallel_forms(layer: Mixer, engine: str) -> 
         with pytest.raises(UnknownError):
             compile_recurrent(model, 4, (3,))
     assert known > 20
+
+
+FIRST = {name.split()[0]: name for name in reversed(CASES)}  # one case of each kind
+ABOUT_MODELS = [kind for kind in FIRST if KINDS[kind].statement != "needs"]
+
+
+@pytest.mark.parametrize("kind", ABOUT_MODELS)
+def test_a_true_certificate_is_not_one_of_such_a_model(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates of every kind, on its own task, put beside models that read that task's tokens."""
+    for own in (*TASKS, OneCell):
+        monkeypatch.setitem(tasks._entries, own.name, own)
+    certificate, _ = CASES[FIRST[kind]]()
+    task = make_task(certificate.claim.task, dict(certificate.claim.parameters))
+    answers, vocabulary = task.outputs(), max(1, task.domain(certificate.claim.n).vocabulary)
+    outputs, decision = (answers.k, "argmax") if isinstance(answers, Labels) else (answers.dim, "reals")
+    for layer, grid in itertools.product(MIXERS, (None, FixedPoint(4, 2))):
+        model = random_recurrent((layer,), seed=0, vocabulary=vocabulary, outputs=outputs, grid=grid)
+        arch = dataclasses.replace(model.arch, readout=Readout(outputs, decision))
+        for trusted in (KINDS[kind].trusted, (*KINDS[kind].trusted, NAME)):
+            given = dataclasses.replace(certificate, trusted=trusted)
+            codes = {judge(given, arch, model.tensors, engine=engine).exit_code for engine in ("fast", "arb")}
+            assert codes == {3} or (kind == "counterexample" and codes == {1, 3} and NAME not in trusted), codes
