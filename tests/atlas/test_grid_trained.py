@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from separatrix import cannot
@@ -29,9 +31,12 @@ def trained(task: Task, n: int, arch: object, steps: int) -> Model:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "n"), [("index-lookup", 4), ("disjointness", 4)])
-def test_no_certified_trained_model_lies_below_a_bound(name: str, n: int) -> None:
-    task = make_task(name, {"symbols": 2} if name == "index-lookup" else {})
+@pytest.mark.parametrize(("name", "parameters", "n"), [
+    ("index-lookup", {"symbols": 2}, 4), ("disjointness", {}, 4),
+    ("associative-recall", {"keys": 3, "labels": 2, "joined": True}, 3),
+])  # fmt: skip
+def test_no_certified_trained_model_lies_below_a_bound(name: str, parameters: dict[str, Any], n: int) -> None:
+    task = make_task(name, parameters)
     model = trained(task, n, one_layer(task, n, 16), 1500)
     bounds = cannot.bounds_for(name, "transformer")
     for bound in bounds:

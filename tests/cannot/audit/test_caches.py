@@ -81,7 +81,9 @@ def test_the_audit_counts_what_the_cache_holds(family: str) -> None:
     assert family in FAMILIES and config["model_type"] == family
     layout, found = read_layout(config), cached(model, outputs)
     assert len(layout.layers) == len(found)
-    held = {"rwkv": 1, "lfm2": 3 / 2}.get(family, 4 / 3)  # columns held for columns that carry something
+    held = {"rwkv": 1, "lfm2": 3 / 2, "lfm2_moe": 3 / 2}.get(
+        family, 4 / 3
+    )  # columns held for columns that carry something
     for layer, numbers in zip(layout.layers, found, strict=True):
         assert (layer.recurrent, layer.shift * held, layer.keys * layer.kept(TOKENS)) == pytest.approx(numbers)
     assert layout.vocabulary == 50 and any(sum(numbers) for numbers in found)
@@ -98,6 +100,12 @@ def test_recurrent_gemma_holds_its_states_in_the_model() -> None:
     assert recurrent == [layer.recurrent for layer in lru] and shift == [layer.shift for layer in lru]
     assert len(seeing) == 2 and all(layer.window == 5 for layer in seeing)
     assert not keys or sum(keys) >= sum(layer.keys * layer.kept(TOKENS) for layer in seeing)
+
+
+def test_every_family_that_transformers_ships_is_tried_or_named() -> None:
+    """The others: multimodal wrappers of families that are tried, and LongCat, whose layers attend twice."""
+    shipped = set(FAMILIES) & set(transformers.CONFIG_MAPPING)
+    assert shipped - set(CONFIGS) == {"longcat_flash", "qwen3_5", "qwen3_5_moe"}
 
 
 def vars_of(model: Any) -> Iterator[tuple[str, Any]]:

@@ -21,8 +21,31 @@ DELTA = {
     "linear_value_head_dim": 24,
 }  # fmt: skip
 EXPERTS = {"num_local_experts": 2, "num_experts_per_tok": 1}
+SOME = {
+    **EXPERTS, "num_experts": 2, "n_routed_experts": 2, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 16
+}  # fmt: skip
+WIDE = {**HEADS, "head_dim": 24}
+NEAR = {**HEADS, "sliding_window": 5}
+SPARSE = {**HEADS, **SOME}
+WIDE_SPARSE = {**WIDE, **SOME}
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama": HEADS,
+    **dict.fromkeys(("cohere", "olmo", "stablelm", "phi", "granite", "smollm3", "arcee", "seed_oss"), HEADS),
+    **dict.fromkeys(("gemma", "glm", "glm4"), WIDE),
+    **dict.fromkeys(("phi3", "starcoder2", "exaone4", "cohere2", "olmo3"), NEAR),
+    **dict.fromkeys(("qwen2_moe", "olmoe", "granitemoe"), SPARSE),
+    **dict.fromkeys(("qwen3_moe", "glm4_moe", "minimax_m2"), WIDE_SPARSE),
+    "mixtral": {**NEAR, **EXPERTS},
+    "helium": {**HEADS, "head_dim": 16},
+    "ministral": {**NEAR, "head_dim": 16, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    "minicpm3": {key: value for key, value in LATENT.items() if "group" not in key and "experts" not in key},
+    "gpt_neox": {**PLAIN, "num_attention_heads": 4, "intermediate_size": 64},
+    "gpt_neo": {  # a window that is not reached: its cache keeps what local layers do not see any more
+        **WORDS, "hidden_size": 64, "num_layers": 4, "num_heads": 4, "attention_types": [[["global", "local"], 2]],
+        "window_size": 9, "intermediate_size": 64, "max_position_embeddings": 64,
+    },
+    "gpt_bigcode": {**WORDS, "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64},
+    "gptj": {**WORDS, "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64, "rotary_dim": 8},
     "gpt2": {**WORDS, "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64},
     "mistral": {**HEADS, "sliding_window": 5},
     "qwen2": {**HEADS, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 2},
@@ -73,6 +96,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "shared_expert_intermediate_size": 16,
     },
     "qwen3_5_text": {**HEADS, **DELTA},
+    "qwen3_5_moe_text": {
+        **HEADS, **DELTA, "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+    },
     "olmo_hybrid": {**HEADS, **DELTA},
     "kimi_linear": {
         **LATENT, "q_lora_rank": None, "layer_types": ["linear_attention"] * 3 + ["full_attention"],
@@ -83,5 +110,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "num_experts": 2, "num_experts_per_tok": 1,
     },
     "minimax": {**HEADS, **EXPERTS, "head_dim": 24, "block_size": 8},
+    "lfm2_moe": {
+        **HEADS, **SOME, "layer_types": ["conv", "full_attention", "conv", "conv"], "conv_L_cache": 3,
+        "num_dense_layers": 2,
+    },
     "lfm2": {**HEADS, "layer_types": ["conv", "full_attention", "conv", "conv"], "conv_L_cache": 3, "block_ff_dim": 64},
 }  # fmt: skip
