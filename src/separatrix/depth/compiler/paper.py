@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Floats:
     wires: np.ndarray
     values: tuple[Number, ...]
 
-    def pick(self, *index: np.ndarray | slice | None) -> Floats:
+    def pick(self, *index: Any) -> Floats:
         """The numbers at an index into the leading axes."""
         return Floats(self.wires[index], self.values)
 
