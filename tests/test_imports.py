@@ -86,7 +86,9 @@ def test_heavy_libraries_load_inside_functions_only(path: Path) -> None:
         if room_of(path) in ("core", "tasks", "kernel"):
             known = module.split(".")[0] in {*sys.stdlib_module_names, "numpy", "safetensors", "separatrix"}
             known = known or (module == "flint" and path.name.startswith("arb_"))  # the reference engine
-            known = known or (module.split(".")[0] == "ray" and path.name == "jobs.py")  # the executor, where it is asked for
+            known = known or (
+                module.split(".")[0] == "ray" and path.name == "jobs.py"
+            )  # where the executor is asked to
             assert known, f"{path.relative_to(ROOT)}:{line}: the trusted base imports {module}"
 
 

@@ -26,7 +26,8 @@ from separatrix.core.task import Task
 from separatrix.kernel import arb, contract, judge, judge_file
 from separatrix.kernel.balls import Ball
 from separatrix.kernel.contracts.layers import Weights, blocks_of
-from separatrix.kernel.contracts.rounded import Floats, Product, Roundings
+from separatrix.kernel.contracts.losses import Roundings
+from separatrix.kernel.contracts.rounded import Floats, Product
 from separatrix.kernel.contracts.rows import rows_of
 from separatrix.models.model import Model
 from separatrix.tasks.dyck import Dyck

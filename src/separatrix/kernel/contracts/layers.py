@@ -13,7 +13,8 @@ from separatrix.core.errors import UnknownError
 from separatrix.kernel.balls import Ball, sum_high, sum_low, up
 from separatrix.kernel.contracts.attend import Head, least
 from separatrix.kernel.contracts.feed import Feed
-from separatrix.kernel.contracts.rounded import SAFE, Floats, Read, Roundings
+from separatrix.kernel.contracts.losses import Read, Roundings
+from separatrix.kernel.contracts.rounded import SAFE, Floats
 from separatrix.kernel.contracts.rows import Rows
 from separatrix.kernel.contracts.stream import Stream, between
 
