@@ -85,7 +85,7 @@ def test_no_kind_knows_layers_with_parallel_forms(layer: Mixer, engine: str) -> 
         for prover in provers:
             assert certify(model, task, 4, method=prover).verdict == "unknown"
         with pytest.raises(UnknownError):
-            compile_recurrent(model, 4, [3])
+            compile_recurrent(model, 4, (3,))
     assert known > 20
 
 
