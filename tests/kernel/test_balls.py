@@ -100,6 +100,15 @@ def test_below_is_below_every_float_and_close() -> None:
         assert np.array_equal(low, [most, -np.inf, np.nan, -np.inf], equal_nan=True)
 
 
+def test_below_changes_nothing_that_it_is_given() -> None:
+    values = np.random.default_rng(7).normal(size=(3 * FEW, 2))
+    frozen = np.broadcast_to(np.float64(1.5), (2 * FEW,))  # read only
+    for some in (values, values[::2, 1], values.T, values[: FEW - 1, 0], frozen, values[0, 0], values[:0]):
+        before = np.array(some)
+        low = below(some)
+        assert (low < before).all() and np.array_equal(some, before) and not np.shares_memory(low, some)
+
+
 def test_exact_keeps_what_floats_can_hold() -> None:
     assert not Ball.exact(np.array([2**53 - 1, -(2**53) + 1, 0])).rad.any()
     assert not Ball.exact(np.array([0.1], dtype=np.float32)).rad.any()

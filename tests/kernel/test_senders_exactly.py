@@ -39,7 +39,7 @@ def stream(model: Model, tokens: Any) -> Rows:
     """Rows (z = 0, key, query times temperature) of the given sets at positions 0, 1, ..; then the blank."""
     first, t = model.arch.first, model.tensors
     assert isinstance(first, PointerSet)
-    keys, heat = matrix(t["embed.keys"]), exact(t["embed.temperature"])
+    keys, heat = matrix(t["embed.keys"]), exact(t["embed.temperature"].item())
     rows = [
         [arb(0)] * first.reals + keys[at % len(keys)] + [x * heat for x in query_of(model, keys, tuple(y))]
         for at, y in enumerate(tokens)
