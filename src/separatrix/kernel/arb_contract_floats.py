@@ -82,7 +82,7 @@ class Rules:
         least = self.spec.least_exponent
         if least is not None and bit < Fraction(2) ** (least - self.spec.bits + 1):
             return None
-        return sum(products) if sum(map(abs, products)) <= bit * 2**self.spec.bits else None
+        return sum(products, Fraction(0)) if sum(map(abs, products)) <= bit * 2**self.spec.bits else None
 
     def held(self, values: np.ndarray) -> np.ndarray:
         """Stored numbers as fractions; None where they are rounded as they are stored."""
