@@ -294,6 +294,20 @@ def test_engines_find_about_the_same(name: str, task: Task, n: int, text: str) -
         assert not accepted(task, Model(model.arch, bad), n, text, engine)
 
 
+def test_engines_agree_where_weights_are_known_to_a_factor_only() -> None:
+    """Scores of thousands in few bits: weights between e^-60 and e^60 times what they should be, and yet clear."""
+    task, model = built(4)
+    tensors = {name: np.array(tensor) for name, tensor in model.tensors.items()}
+    for name in ("layers.0.query", "layers.2.query"):
+        tensors[name] *= 1000.0
+    hot = Model(model.arch, tensors)
+    rng = np.random.default_rng(3)
+    for text, wanted in (("bf16", True), ("float:6", False)):
+        for engine in ("fast", "arb"):
+            assert accepted(task, hot, 4, text, engine) == wanted, (text, engine)
+    assert not errs(task, hot, 4, "bf16", rng, 8)
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 

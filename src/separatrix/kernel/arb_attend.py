@@ -85,8 +85,8 @@ class Ask:
             heard = {self.own, *rows.forced[which].reshape(-1).tolist(), *(c for some in at for c in some.tolist())}
             most = ab.greatest(ab.high(score[[c for c in sorted(heard) if reach[place[c]]]]))
             score = self.head.rules.logarithms(score, most)
-        e = ab.exp(score - self.score[top].mid())
-        low_e, high_e = ab.low(e), ab.high(e)
+        score = score - self.score[top].mid()  # a wide ball of weights has no lower end to speak of: two thin ones
+        low_e, high_e = (ab.exp(end) for end in (ab.low(score), ab.high(score)))
         least_e: list[Any] = [smallest(low_e[classes]) if len(classes) else None for classes in at]
         most_e: list[Any] = [-smallest(-high_e[classes]) if len(classes) else None for classes in at]
         fixed = {row: self._fixed(rows, row, reach) for row in which.tolist()}
@@ -98,8 +98,8 @@ class Ask:
             weights.append((low.lower().max(ab.zero()), high.upper()))
         level, best = self.head.values[top], self._floors(which, fixed, at, reach)
         for _ in range(ROUNDS):
-            terms = e[:, None] * (self.head.values - level)  # the least over the ball is its lower end
-            terms = ab.low(terms)
+            above = self.head.values - level
+            terms = ab.low(ab.smaller(low_e[:, None] * above, high_e[:, None] * above))
             share = self._share(terms, rows, which, fixed, at, reach, weights)
             bound = ab.low(level + share)
             best = np.where(ab.finite(bound), ab.larger(best, bound), best)

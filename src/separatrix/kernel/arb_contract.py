@@ -251,7 +251,7 @@ class Layer:
             box = self.attention(stream, rows)
             for i in self.block.feeds[:-1]:
                 box = _behind(weights, self.t, i, box, self.rules)[0]
-            return self._behind_units(box, self.block.feeds[-1], functional, label, rivals) + ahead
+            return self._behind_units(box, self.block.feeds[-1], label, rivals)
         margins = np.full((len(rows), functional.shape[1]), ab.zero()) + ahead
         if layer.residual:
             margins = margins + ab.dot(stream.box[rows.own], functional)
@@ -266,16 +266,21 @@ class Layer:
             margins = margins + self._head(stream, rows, h, through, loss, both=False)[0]
         return margins
 
-    def _behind_units(self, box: Arbs, i: int, functional: Arbs, label: int, rivals: np.ndarray) -> Arbs:
-        """(rows, rivals) the margins behind the last feed-forward layer, without the biases of the read-out."""
-        found = _feed(self.weights, self.t, i, functional).ranges(box, self.weights.noise)
+    def _behind_units(self, box: Arbs, i: int, label: int, rivals: np.ndarray) -> Arbs:
+        """(rows, rivals) the margins behind the last feed-forward layer."""
+        readout, bias = self.t["readout.weight"], self.t["readout.bias"]
+        functional = readout[:, [label]] - readout[:, rivals]
+        found = _feed(self.weights, self.t, i, functional).ranges(box, self.weights.noise) + (
+            bias[label] - bias[rivals]
+        )
         if self.rules is None:
             return found
         box, off, lost = _behind(self.weights, self.t, i, box, self.rules)
         tensors = self.weights.tensors
-        logits = self.rules.multiply(box, tensors["readout.weight"], tensors["readout.bias"]).lost
+        logits = self.rules.multiply(box, tensors["readout.weight"], tensors["readout.bias"])
         taken = ab.dot(off, ab.size(ab.dot(self.t[f"layers.{i}.out"], functional))) + ab.dot(lost, ab.size(functional))
-        return found - (taken + logits[:, [label]] + logits[:, rivals])
+        taken = taken + logits.lost[:, [label]] + logits.lost[:, rivals]
+        return ab.larger(ab.low(found - taken), ab.low(logits.ball[:, [label]] - logits.ball[:, rivals]))
 
     def _roundings(self, stream: Boxes) -> Roundings | None:
         layer = self.weights.arch.layers[self.block.layer]
