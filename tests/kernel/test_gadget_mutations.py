@@ -48,7 +48,7 @@ def original(kind: str) -> Certificate:
             task = make_task("equality", {"symbols": 3})
             return gadget_certificate(task, 8, search(task, 8, known=True, seconds=1.0)[0], None, "one-way")
         case _:
-            return birthday_certificate(make_task("greater-than"), 40, 20, seconds=0.001)
+            return birthday_certificate(make_task("greater-than"), 80, 40, seconds=0.001)
 
 
 @cache

@@ -33,10 +33,14 @@ SEEDS = {"quick": 1, "paper": 3}
 
 def models(task: Task, n: int) -> dict[str, AnyArch]:
     """By label; all with a blank token to attend to where there is no match, and a ReLU net behind each attention."""
-    return {
-        "transformer, 1 layer": one_layer(task, n, WIDTH, HEADS, residual=True, blank=True, mlp=4 * WIDTH),
+    one = partial(one_layer, task, n, WIDTH, residual=True, blank=True, mlp=4 * WIDTH)
+    found: dict[str, AnyArch] = {
+        "transformer, 1 layer": one(HEADS),
         "transformer, 2 layers": dataclasses.replace(deep(task, n, WIDTH, 2, HEADS), blank=True),
     }
+    if isinstance(task, Match3):
+        found |= {"third-order, 1 layer": one(1, pairs="third-order"), "Strassen, 1 layer": one(1, pairs="strassen")}
+    return found
 
 
 def runs(order: int, size: Size) -> list[Run]:
