@@ -85,6 +85,11 @@ def test_pairs_whose_slots_are_cut_are_decided_as_enumeration_decides_them(monke
     assert seen["proved"] >= 60 and seen["fails"] >= 200 and seen["cut slots"] >= 40, seen
 
 
+def test_a_part_of_a_cell_that_holds_no_word_refutes_nothing() -> None:
+    """One of whose cells a slot's cut leaves a part where two slots have one key between them."""
+    assert pairs_against_the_truth(cases([519]))["refuted"] > 0
+
+
 @pytest.mark.slow
 def test_three_thousand_pairs_are_decided_as_enumeration_decides_them() -> None:
     seen = pairs_against_the_truth(cases(range(120, 560)))

@@ -58,9 +58,10 @@ def evaluate(view: View, pairs: Pairs, point: Point) -> Worst:
             a, row = view.functional(weights[part]), pairs.row[part]
             if heads == 1:
                 cost = view.e[0] * (a[:, 0] + const[part, None, None])
-                _, x = view.words.least(cost, pairs.masks, row)
+                least, x = view.words.least(cost, pairs.masks, row)
                 d = view.e[0][np.arange(slots), x].sum(axis=1)
                 value = np.take_along_axis(cost, x[:, :, None], axis=2)[..., 0].sum(axis=1) / d
+                value = np.where(np.isneginf(least), -np.inf, value)
                 worst.put(part, value, s, x)
                 continue
             term = view.e * (a - tau[part, :, None, None])
@@ -103,6 +104,8 @@ class Point:
 @dataclass(slots=True)
 class Relaxed:
     """What the relaxation method leaves: the best bound (P,), its multipliers, the least true value and its input.
+
+    The value is infinite, and the input none, where no word was found.
 
     gaps (P, variables): what each variable's relaxation cost, at the worst inputs, on average over the rounds.
     """
@@ -147,12 +150,13 @@ def relax(view: View, pairs: Pairs, rounds: int, start: Point, hasty: bool, dead
         worst, row = evaluate(view, some, here), np.arange(len(some))
         value, at, choice = worst.value, worst.face, worst.choice
         true, _ = margins(view, some, choice)
+        true = np.where(np.isneginf(value), np.inf, true)  # no word was found: the choice is none
         lower = true < left.value[open_]
         left.value[open_[lower]], left.choice[open_[lower]] = true[lower], choice[lower]
         better = value > left.bound[open_]
         left.bound[open_[better]] = value[better]
         left.point.put(open_[better], here[better])
-        go = (left.bound[open_] <= CLEAR * some.scale) & (left.value[open_] > 0)
+        go = (left.bound[open_] <= CLEAR * some.scale) & (left.value[open_] > 0) & (value > -np.inf)
         if not go.any() or (hasty and (left.value < 0).any()) or time.perf_counter() > deadline:
             break
         some, open_, at, value, choice, here = some[go], open_[go], at[go], value[go], choice[go], here[go]

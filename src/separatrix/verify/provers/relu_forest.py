@@ -118,7 +118,7 @@ class Forest:
             push = np.stack([nodes[i].push for i in at])
         start = Point(slope, np.stack([nodes[i].tau for i in at]), push)
         found = relax(self.view, pairs, ROUNDS, start, hasty=False, deadline=deadline)
-        rest = np.flatnonzero(~(found.bound > CLEAR * pairs.scale))
+        rest = np.flatnonzero(~(found.bound > CLEAR * pairs.scale) & (found.value < np.inf))
         if len(rest):
             value, where = descend(self.view, pairs[rest], found.choice[rest])
             for i, v, x in zip(rest, value, where, strict=True):
