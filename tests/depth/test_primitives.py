@@ -16,9 +16,11 @@ from separatrix.depth.primitives.table import (
     exponentials,
     float_products,
     float_sums,
+    ladder,
     primitive_rows,
     primitives,
     products,
+    words,
 )  # fmt: skip
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.words import telescoped_bit
@@ -38,6 +40,22 @@ def test_measured_depths_are_the_stated_ones(rows: list[dict]) -> None:
 def test_every_primitive_agrees_with_exact_arithmetic(rows: list[dict]) -> None:
     assert [r for r in rows if r["wrong"]] == []
     assert len({r["name"] for r in rows}) >= 11
+
+
+def test_words_over_solvable_groups_are_flat_and_over_s5_grow_by_a_level_a_doubling() -> None:
+    depth = {(row.name, row.shape[0]): measure(row.circuit()).depth for row in ladder() + ladder(full=True)}
+    for name in ("majority", "parity", "word over S3"):
+        assert len({depth[name, n] for n in (4, 8, 16, 32)}) == 1
+    assert [depth["word over S5", n] for n in (4, 8, 16, 32)] == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("group", "n"), [("s3", 1), ("s3", 4), ("s5", 1), ("s5", 2)])
+def test_words_on_every_input(group: str, n: int) -> None:
+    one = words(group, n)
+    bits = np.array(list(product((0, 1), repeat=n * one.shape[1])))
+    letters = (bits.reshape(len(bits), n, -1) << np.arange(one.shape[1])).sum(axis=2)
+    got = evaluate_plain(one.circuit(), bits).reshape(len(bits), -1)
+    assert got.tolist() == [one.answer(row) for row in letters.tolist()]
 
 
 def test_the_comparison_can_fail() -> None:

@@ -26,11 +26,14 @@ from separatrix.depth.primitives.floats import (
     round_steps,
     value_form,
 )
+from separatrix.depth.primitives.groups import majority, parity, word_s3, word_s5
 from separatrix.depth.primitives.multiplication import binary, multiply, multiply_small_weights, product, unary
 from separatrix.depth.primitives.series import divide, exponential, exponential_coefficients
 from separatrix.depth.reference import evaluate_plain
 from separatrix.depth.words import integer
 from separatrix.numbers.floats import FloatFormat, Number
+from separatrix.tasks.word_problem import elements
+from separatrix.tasks.word_problem import products as group_products
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,36 @@ def exponentials(p: int) -> Primitive:
     )
 
 
+def words(group: str, n: int) -> Primitive:
+    """The product of n elements of S3 (its number) or of S5 (where it takes the points), given by their numbers."""
+    order, table = len(elements(group)), group_products(group)
+
+    def answer(xs: list[int]) -> list[int]:
+        made = 0
+        for x in xs:
+            made = int(table[made, x if x < order else 0])
+        return [made] if group == "s3" else list(elements(group)[made])
+
+    build, depth = (word_s3, 5) if group == "s3" else (word_s5, 1 + (n - 1).bit_length())
+    name = f"word over {group.upper()}"
+    return Primitive(name, f"n={n}", depth, "LT", (n, (order - 1).bit_length()), build, answer)
+
+
+def ladder(full: bool = False) -> list[Primitive]:
+    """Majority, parity and words over S3, whose depth does not grow with n; words over S5, whose depth does."""
+    sizes = (8, 16, 32) if full else (4, 8)
+    rows = []
+    for n in sizes:
+        rows += [
+            Primitive("majority", f"n={n}", 1, "MAJ", (n, 1), lambda b, w: majority(b, w[:, 0]),
+                      lambda xs: [2 * sum(xs) > len(xs)]),
+            Primitive("parity", f"n={n}", 1, "MAJ", (n, 1), lambda b, w: parity(b, w[:, 0]), lambda xs: [sum(xs) % 2]),
+            words("s3", n),
+            words("s5", n),
+        ]  # fmt: skip
+    return sorted(rows, key=lambda row: [r.name for r in rows].index(row.name))
+
+
 def primitives(full: bool = False) -> list[Primitive]:
     """The table's rows; `full` adds the larger sizes."""
     p = 8
@@ -216,6 +249,7 @@ def primitives(full: bool = False) -> list[Primitive]:
         *(float_sums(n, q) for n, q in [(4, 3), (8, 3), (4, 4)]),
         float_products(3),
         float_products(4),
+        *ladder(),
     ]  # fmt: skip
     if full:
         rows += [adder(n, q, small) for n in (32, 64) for q in (8, 16) for small in (False, True)]
@@ -227,7 +261,7 @@ def primitives(full: bool = False) -> list[Primitive]:
             exponentials(12),
             *(float_sums(n, 3) for n in (16, 32)),
         ]
-        rows += [*(float_sums(n, 4) for n in (8, 16, 32)), float_sums(4, 5)]
+        rows += [*(float_sums(n, 4) for n in (8, 16, 32)), float_sums(4, 5), *ladder(full=True)]
     return rows
 
 
