@@ -106,6 +106,7 @@ def _recurrent(
 ) -> Iterator[Made]:
     from separatrix.cannot.engine.birthday import birthday_certificate
     from separatrix.cannot.engine.matrix import Matrix
+    from separatrix.cannot.engine.samples import sampled_rows
 
     domain, entries = task.domain(n), _entries(task, n)
     cuts = [cut] if cut is not None else list(range(1, domain.positions))
@@ -135,6 +136,16 @@ def _recurrent(
         if not _enough(floors, task, n, at):
             yield from _codes(task, n, at, False, progress, seconds / 4 / len(cuts))
     if all(floor.bits < FEW_BITS for floor in floors):
+        seen = []
+        for at in cuts:
+            progress(f"rows at cut {at}")
+            try:
+                seen.append(sampled_rows(task, n, at, seconds / 12 / len(cuts)))
+            except UnknownError:
+                continue
+        if seen:
+            best_rows = max(seen, key=lambda made: float.fromhex(made.claim.bound))
+            yield "rows", f"log₂ rows seen at cut {best_rows.evidence['cut']}", best_rows
         for at in cuts:
             progress(f"random prefixes at cut {at}")
             try:

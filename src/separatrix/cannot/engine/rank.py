@@ -50,7 +50,7 @@ def factor_mod(matrix: np.ndarray, prime: int = PRIME) -> tuple[np.ndarray, np.n
     """
     if not 2 <= prime <= 2**20:
         raise InputError(f"modulus {prime}: take a prime up to 2^20")
-    work = np.mod(matrix, prime).astype(np.float64)
+    work = np.mod(matrix if matrix.dtype == object else matrix.astype(np.int64), prime).astype(np.float64)
     m, n = work.shape
     order, columns = np.arange(m), np.zeros(min(m, n), dtype=np.int64)
     lower, rank = np.zeros((m, min(m, n))), 0
