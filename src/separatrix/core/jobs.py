@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
+from io import TextIOBase
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from types import ModuleType
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from separatrix.core.errors import InputError, SeparatrixError
 
@@ -116,13 +117,12 @@ def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | N
     if own:
         _join(ray, address)
     try:
-        remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
-        pending = [remote.remote(argument) for argument in arguments]
-        while pending:
-            with redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, where results belong
+        with redirect_stdout(_Apart(sys.stdout)):
+            remote = ray.remote(max_retries=TRIES - 1, num_cpus=1, num_gpus=gpus)(function)
+            pending = [remote.remote(argument) for argument in arguments]
+            while pending:
                 ready, pending = ray.wait(pending)
-                result = ray.get(ready[0])
-            yield result
+                yield ray.get(ready[0])
     except RayTaskError as error:
         if isinstance(error.cause, RuntimeError) and "failed to import" in str(error.cause):
             told = "the cluster's workers cannot import separatrix; install this version there"
@@ -132,7 +132,21 @@ def _by_ray(function: Callable[[A], B], arguments: Sequence[A], address: str | N
         raise SeparatrixError(f"a worker process died {TRIES} times; is there enough memory?") from error
     finally:
         if own:
-            ray.shutdown()
+            with redirect_stdout(sys.stderr):  # here Ray prints what it held back
+                ray.shutdown()
+
+
+class _Apart(TextIOBase):
+    """What is printed, but by threads of Ray's on stderr: they tell of dead workers, and stdout is for results."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def write(self, text: str) -> int:
+        return (sys.stderr if threading.current_thread().name.startswith("ray_") else self.out).write(text)
+
+    def flush(self) -> None:
+        self.out.flush()
 
 
 def _join(ray: ModuleType, address: str | None) -> None:
