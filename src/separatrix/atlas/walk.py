@@ -42,9 +42,10 @@ def read_input(
     numbers = domain.reals is not None and domain.vocabulary == 1 and tokens.ndim == 1
     try:
         if numbers and domain.reals is not None:
-            reals = np.array([[float(word)] for word in words])
-            legal = len(words) == domain.positions and bool(np.isfinite(reals).all())
-            legal = legal and bool((reals >= domain.reals.low).all() and (reals <= domain.reals.high).all())
+            reals = np.array([float(word) for word in words])
+            legal = len(words) == domain.positions * domain.reals.dim
+            reals = reals.reshape(domain.positions, -1) if legal else reals
+            legal = domain.reals.contains(reals)
         else:
             rows = [[int(part) for part in word.split(",")] for word in words]
             tokens = np.array(rows if tokens.ndim == 2 else [row[0] for row in rows], dtype=np.int64)
