@@ -19,6 +19,7 @@ from separatrix.can.programs.direct import compile_direct
 from separatrix.can.programs.expression import minimum, own, relu
 from separatrix.can.programs.program import Lane, Program, Round
 from separatrix.can.programs.sortnet import compile_packed, compile_sortnet, packed_route
+from separatrix.cannot.engine.matrix import Matrix
 from separatrix.core.arch import Arch
 from separatrix.core.certificate import Certificate, Claim
 from separatrix.core.closed_form import ClosedForm, Delivered, OrderStatistic
@@ -294,6 +295,8 @@ def test_readers_of_balls_and_boxes_do_not_take_routed_inputs_for_either() -> No
         else:
             with pytest.raises(UnknownError, match="ball or in a box"):
                 communication._reals(case, reals, "prefix_reals", 1, 1)
+    with pytest.raises(UnknownError, match="destinations"):
+        Matrix.of(TASK, 3, 2)
 
 
 # ------------------------------------------------------------------------------------------------ attacks

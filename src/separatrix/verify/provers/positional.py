@@ -58,4 +58,4 @@ def _refute(model: Model, task: Task, n: int, reals: np.ndarray, query: int) -> 
     certificate, verdict = submit("positional-counterexample", model, task, n, REAL, "incorrect", evidence)
     if not verdict.accepted:
         return None
-    return Outcome("refuted", certificate, verdict.sentence, (reals, query))
+    return Outcome("refuted", certificate, verdict.sentence, (reals[:, 0] if reals.shape[1] == 1 else reals, query))
