@@ -26,7 +26,8 @@ def check_positional(case: Case) -> str:
     """The claim in a sentence, or an error."""
     arch, closed, reals, eps = positional.question(case)
     error = at_some_precision(lambda: _bound(case, arch, closed, reals, eps))
-    return f"the model answers {case.where} within {eps:g} for all reals (error at most {error:.3g}, real, arb)"
+    every = positional.every(reals)
+    return f"the model answers {case.where} within {eps:g} for {every} (error at most {error:.3g}, real, arb)"
 
 
 def _bound(case: Case, arch: Positional, closed: list, reals: Reals, eps: float) -> float:

@@ -55,7 +55,12 @@ def check_case(case: Case) -> str:
         error = _check(arch, case.tensors, closed, reals)
     if not error <= eps:
         raise RejectedError(f"outputs are proved within {error:.3g} of the answer, not within {eps:.3g}")
-    return f"the model answers {case.where} within {eps:g} for all reals (error at most {error:.3g}, real)"
+    return f"the model answers {case.where} within {eps:g} for {every(reals)} (error at most {error:.3g}, real)"
+
+
+def every(reals: Reals) -> str:
+    """What the claim is about, in words."""
+    return "all reals" if reals.kind == "box" else "all destinations and all real payloads"
 
 
 def question(case: Case) -> tuple[Positional, list, Reals, float]:
@@ -67,8 +72,8 @@ def question(case: Case) -> tuple[Positional, list, Reals, float]:
         raise UnknownError("this kind of certificate is about positional transformers")
     domain, outputs = task.domain(n), task.outputs()
     reals = real_inputs(domain)
-    if domain.constraint.kind != "product":
-        raise UnknownError("the positional check needs inputs that no constraint ties together")
+    if domain.constraint.kind != "product" or domain.positions != n:
+        raise UnknownError("the positional check needs one input a node, and no constraint that ties them together")
     if not isinstance(outputs, RealAnswer) or outputs.dim != 1 or domain.lengths or domain.vocabulary != 1:
         raise UnknownError("the positional check needs one real output a position, and no symbols")
     if (arch.nodes - arch.sinks, arch.reals, arch.outputs) != (n, reals.dim, 1):

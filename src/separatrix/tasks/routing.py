@@ -27,7 +27,7 @@ class Routing(RealList):
 
     name = "routing"
     gloss = "every position answers with the number that is sent to it; destinations are part of the input"
-    source = "Back de Luca et al. 2025, section 5 (routing between nodes; here destinations are data)"
+    source = "Sanford, Hsu, Telgarsky 2024, Lemma 3.2 (routing; here one message a node), and Back de Luca et al. 2025"
     length_word = "nodes"
 
     def domain(self, n: int) -> Sequence:
