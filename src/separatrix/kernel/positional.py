@@ -4,8 +4,7 @@ Attention does not depend on the input. Let the ideal net have, in each row, wei
 others. The check is in two parts:
 - the ideal net *is* the task's closed form: every layer is one hidden ReLU layer, hence (`relu_form`) exactly a
   maximum, minimum or linear function of the words that a node reads; these compose to the answer (`extremes`,
-  `comparators`);
-  Routed inputs enter packed, destination times more than payloads can differ, plus payload: sorted words are delivered;
+  `comparators`, where routed inputs, a destination and a payload in one word, are delivered by sorting them);
 - the model stays near the ideal net. With A, T the attention of both, X, Y their streams, M_h = V_h O_h:
   A X M - T Y M = (A - T) Y M + A (X - Y) M, so that in the largest norm over nodes and coordinates the received words
   differ by at most sum_h (delta_h |Y| + |X - Y|) |M_h|, with delta_h the largest L1 distance of two rows, and the net
