@@ -57,10 +57,11 @@ def test_third_order_attention_contains_one_layer_but_is_not_ticked() -> None:
 
 
 def test_depths_that_grow_are_named_in_layers() -> None:
-    whole = made("prefix-sums-program", "sorting-program", "total-program")
+    whole = made("prefix-sums-program", "sorting-program", "total-program", "routing-sortnet")
     assert cell(whole, "Prefix sums", "Positional").expression == "log *N* layers"
     assert cell(whole, "Total", "Positional").expression == "log *N* layers"
     assert cell(whole, "Sorting", "Positional").expression == "log^{2} *N* layers"
+    assert cell(whole, "Routing", "Positional").expression == "log^{2} *N* layers"
 
 
 def test_classes_rule_out_transformers_only_under_their_assumption() -> None:

@@ -117,7 +117,8 @@ def test_a_trained_model_without_names_has_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "text"),
     [("equality", "0 1 1"), ("equality", "0 1 1 7"), ("equality", "a b c d"), ("equality", "9" * 400 + " 0 0 0"),
-     ("sorting", "1 2 3 99"), ("sorting", "1 2 3 nan"), ("sparse-averaging", "1 2 3 4"), ("equality", "")],
+     ("sorting", "1 2 3 99"), ("sorting", "1 2 3 nan"), ("routing", "1 2 3 4"), ("routing", "0,1 1,1 2,1 2,1"),
+     ("routing", "0,1 1,1 2,1 3,2.5"), ("sparse-averaging", "1 2 3 4"), ("equality", "")],
 )  # fmt: skip
 def test_an_illegal_input_is_refused_in_one_line(task: str, text: str) -> None:
     with pytest.raises(InputError, match="is no legal input; give 4") as caught:
@@ -130,6 +131,8 @@ def test_given_inputs_are_read() -> None:
     assert tokens.tolist() == [[0, 1], [1, 2], [0, 2]]
     _, reals = read_input(make_task("sorting", {}), 3, "1 -1,0.5", 0)
     assert reals is not None and reals[:, 0].tolist() == [1.0, -1.0, 0.5]
+    _, reals = read_input(make_task("routing", {}), 3, "2,0.5 0,1 1,-1", 0)
+    assert reals is not None and reals.tolist() == [[2.0, 0.5], [0.0, 1.0], [1.0, -1.0]]
     with pytest.raises(InputError, match="take a smaller n"):
         read_input(make_task("equality", {}), 128, None, 0)
 

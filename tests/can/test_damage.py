@@ -58,6 +58,7 @@ SMALL: dict[str, tuple[dict[str, object], int]] = {
     "prefix-sums-benes": ({}, 4),
     "prefix-sums-program": ({}, 6),
     "regular-elman": ({"transitions": "1 2, 1 1, 0 2", "accepting": "0 2"}, 7),
+    "routing-sortnet": ({}, 4),
     "sorting-benes": ({}, 4),
     "sorting-program": ({}, 6),
     "sparse-averaging-chirp": ({"q": 2}, 60),
@@ -104,11 +105,13 @@ def least_margin(model: Model, task: Task, n: int, rng: np.random.Generator) -> 
         np.put_along_axis(logits, labels[:, :, None], -np.inf, axis=2)
         return float((right - logits.max(axis=2)).min())
     assert isinstance(outputs, RealAnswer) and domain.reals is not None
-    if domain.reals.kind == "box":  # samples, and corners
+    if domain.reals.kind != "ball":  # samples, and corners
         low, high = domain.reals.low, domain.reals.high
         reals = np.where(
             rng.random((many, 1, 1)) < 0.5, rng.choice([low, high], (many, n, 1)), rng.uniform(low, high, (many, n, 1))
         )
+        if domain.reals.kind == "routed":
+            reals = np.concatenate([rng.random((many, n, 1)).argsort(axis=1), reals], axis=2)
     else:
         reals = rng.choice([-1.0, 1.0], (*tokens.shape[:2], 1)) * np.eye(domain.reals.dim)[0]
     wrong = evaluate(model, tokens, reals, queries) - task.answer(tokens, reals)

@@ -109,6 +109,26 @@ def test_a_damaged_model_is_refuted_with_an_input(separatrix: Any, tmp_path: Pat
     assert separatrix("check", answer["certificate"])[0] == 0
 
 
+@pytest.mark.parametrize(("witness", "words"), [("sorting-program", 1), ("routing-sortnet", 2)])
+def test_the_failing_input_of_a_positional_model_is_shown(
+    separatrix: Any, tmp_path: Path, witness: str, words: int
+) -> None:
+    from separatrix.models import Model, evaluate
+    from separatrix.tasks import make_task
+
+    task, n = make_task(witness.split("-")[0], {}), 5
+    assert separatrix("build", witness, "--n", str(n), "-o", "m")[0] == 0
+    model = Model.load(tmp_path / "m")
+    bad = Model(model.arch, {**model.tensors, "readout.weight": 1.5 * model.tensors["readout.weight"]})
+    bad.save(tmp_path / "bad")
+    code, out, _ = separatrix("certify", "bad", "--task", task.name, "--n", str(n), "--json")
+    found = json.loads(out)["counterexample"]
+    x = np.array(found["tokens"], dtype=float).reshape(1, n, words)
+    none = np.zeros((1, n), dtype=np.int64)
+    assert code == 1 and found["shown"] == task.show(none[0], x[0])
+    assert abs(evaluate(bad, none, x) - task.answer(none, x))[0, found["query"], 0] > 1e-6
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

@@ -14,6 +14,7 @@ from kernel.relu_cases import one_cell
 from separatrix.can import registry as witnesses
 from separatrix.can.programs import library
 from separatrix.can.programs.direct import compile_direct
+from separatrix.can.programs.sortnet import packed_route
 from separatrix.cannot import registry as bounds
 from separatrix.core.arch import Arch, Attention, FeedForward, LayerNorm, Readout, Table
 from separatrix.core.certificate import Certificate, Claim
@@ -37,6 +38,7 @@ from separatrix.tasks.match3 import Match3
 from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.regular import Regular
 from separatrix.tasks.relation_composition import RelationComposition
+from separatrix.tasks.routing import Routing
 from separatrix.tasks.sparse_averaging import SparseAveraging
 from separatrix.tasks.sparse_propagation import SparsePropagation
 from separatrix.verify.provers import certify
@@ -169,6 +171,14 @@ def program_errs() -> Made:
     return submit("positional-counterexample", model, make_task("prefix-sums", {}), 3, reals=ones, query=2)
 
 
+def routing_errs() -> Made:
+    """Packed words whose destinations count too little for payloads of this scale."""
+    program, first = packed_route(2, 1.0)
+    words = [float(word).hex() for word in (0, 2.0, 1, -2.0)]
+    model = compile_direct(program, first=first)
+    return submit("positional-counterexample", model, make_task("routing", {}), 2, reals=words, query=0)
+
+
 def bound(name: str, task: str, n: int, **parameters: Any) -> Made:
     """A lower bound of the ledger."""
     return bounds.get(name).certificate(make_task(task, parameters), n), None
@@ -274,7 +284,9 @@ CASES: dict[str, Callable[[], Made]] = {
     "positional sorting": lambda: program("sorting", 4),
     "positional sums": lambda: program("prefix-sums", 4),
     "positional maxima": lambda: program("prefix-maxima", 3),
+    "positional routing": lambda: submit("positional", *built("routing-sortnet", Routing(), 4)),
     "positional-counterexample": program_errs,
+    "positional-counterexample routing": routing_errs,
     "automaton": lambda: submit("automaton", *built("regular-elman", Regular("0 1, 1 0", "1"), 5)),
     "stored": lambda: submit("stored", *built("index-lookup-store", IndexLookup(2), 4), factor=""),
     "stored flags": lambda: submit("stored", *built("equality-store", Equality(2), 4), factor="mismatch"),

@@ -42,8 +42,11 @@ ATTACKS: dict[str, Tests] = {
     "relu": (("test_relu_mutations", RIGHT),),
     "exhaustive": ((FILES, RIGHT),),
     "contract": (("test_contract", MODELS),),
-    "positional": (("test_positional", "test_no_false_claim_is_accepted_and_true_ones_are"),),
-    "positional-counterexample": (("test_positional_refutations", REFUTED),),
+    "positional": (
+        ("test_positional", "test_no_false_claim_is_accepted_and_true_ones_are"),
+        ("test_positional_routing", "test_no_false_claim_is_accepted_and_true_ones_are"),
+    ),
+    "positional-counterexample": (("test_positional_refutations", REFUTED), ("test_positional_routing", REFUTED)),
     "automaton": (("test_automaton", "test_attacked_models_are_never_accepted_and_sound_ones_are"),),
     "stored": (("test_stored", MODELS),),
     "tuples": (("test_tuples", MODELS),),

@@ -269,8 +269,12 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, name: str) -> None:
 
 
 def mutants(name: str, n: int, rng: np.random.Generator) -> Iterator[tuple[str, Model]]:
-    """Changes of one compiled program that keep it right (`same`), and changes that may break it (`other`)."""
-    base = compile_direct(PROGRAMS[name](n))
+    """Changes of one compiled program."""
+    return changes(compile_direct(PROGRAMS[name](n)), rng)
+
+
+def changes(base: Model, rng: np.random.Generator) -> Iterator[tuple[str, Model]]:
+    """Changes of a model that keep it right (`same`), and changes that may break it (`other`)."""
     arch, t = base.arch, dict(base.tensors)
     assert isinstance(arch, Positional)
     for _ in range(12):  # hidden units in another order and scale, by powers of two

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
+from separatrix.core.closed_form import Delivered, Extreme, OrderStatistic, PrefixMedian
+from separatrix.core.domain import Reals
 from separatrix.core.errors import InputError
 from separatrix.tasks.list_reductions import Greatest, Least, Total
 from separatrix.tasks.maximum_subarray import MaximumSubarray
@@ -13,6 +14,7 @@ from separatrix.tasks.prefix_extremes import PrefixMaxima, PrefixMinima
 from separatrix.tasks.prefix_medians import PrefixMedians
 from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.real_list import RealList
+from separatrix.tasks.routing import Routing
 from separatrix.tasks.sorting import Sorting
 
 TASKS: tuple[RealList | PrefixSums, ...] = (
@@ -66,3 +68,36 @@ def test_bad_parameters() -> None:
         Sorting().domain(0)
     with pytest.raises(InputError, match="distribution 'x'"):
         Sorting().sample(3, 1, np.random.default_rng(0), "x")
+
+
+def test_routing_answers_with_the_payload_of_each_destination() -> None:
+    rng, task = np.random.default_rng(2), Routing(scale=3.0)
+    for n in (1, 2, 5, 9):
+        tokens, reals = task.sample(n, 50, rng)
+        answer = task.answer(tokens, reals)[:, :, 0]
+        for row, words in zip(answer, reals, strict=True):
+            sent = {int(to): x for to, x in words}
+            assert set(sent) == set(range(n)) and row.tolist() == [sent[i] for i in range(n)]
+        assert [task.closed_form(n, query) for query in task.queries(n)] == [Delivered(i) for i in range(n)]
+    assert task.show(tokens[0, :2], np.array([[1.0, -0.5], [0.0, 2.25]])) == "-0.5→1 2.25→0"
+    with pytest.raises(InputError, match="n = 0"):
+        task.domain(0)
+    with pytest.raises(InputError, match="distribution 'x'"):
+        task.sample(3, 1, rng, "x")
+
+
+def test_what_real_parts_are_legal() -> None:
+    routed = Routing().domain(3).reals
+    assert routed is not None and routed.contains(np.array([[2.0, -2.0], [0.0, 2.0], [1.0, 0.1]]))
+    for first, second in (((0, 1, 1), 0.0), ((0, 1, 3), 0.0), ((-1, 0, 1), 0.0), ((0.0, 1.0, 2.0 + 2e-16 * 2), 0.0),
+                          ((0, 1, 2), 2.5), ((0, 1, 2), -2.5), ((0, 1, 2), np.nan), ((np.nan, 1, 2), 0.0)):  # fmt: skip
+        assert not routed.contains(np.array([[to, second] for to in first], dtype=float))
+    assert not routed.contains(np.zeros((3, 1))) and not routed.contains(np.zeros(3))
+    assert Reals("ball", 2).contains(np.array([[0.6, 0.8]])) and not Reals("ball", 2).contains(np.array([[0.7, 0.8]]))
+    assert Reals("box", 1, 0.0, 1.0).contains(np.array([[0.0], [1.0]]))
+    assert not Reals("box", 1, 0.0, 1.0).contains(np.array([[-0.1], [1.0]]))
+    assert Reals("ball", 1).holds_unit and Reals("box", 1).holds_unit and not Reals("box", 1, 0.0, 1.0).holds_unit
+    assert not routed.holds_unit
+    for kind, dim in (("routed", 1), ("routed", 3), ("sphere", 2)):
+        with pytest.raises(InputError, match="take ball, box, or routed"):
+            Reals(kind, dim)  # type: ignore[arg-type]

@@ -125,6 +125,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "least-benes": (16,),
         "greatest-benes": (16,),
         "sorting-benes": (16,),
+        "routing-sortnet": (16,),
         # bounds, by task
         "index-lookup": (16, 64, 256, 1024),
         "sparse-averaging": (16, 64, 128, 1024),
@@ -196,6 +197,7 @@ SIZES["full"] = SIZES["quick"] | {
     "least-benes": (16, 64),
     "greatest-benes": (16, 64),
     "sorting-benes": (16, 64),
+    "routing-sortnet": (16, 64),
     "index-lookup": (16, 64, 256, 1024, 4096, 16384, 65536),
     "multi-query-recall": (16, 64),
 }

@@ -26,8 +26,8 @@ def read_input(
     """The input (tokens, reals) of a page, without a batch axis: given, or the sample of a seed.
 
     Args:
-        text: symbol ids set apart by blanks (pointer sets as 0,1,2); real numbers for a list of numbers. Real parts of
-            pointer sets are those of the seed. None: all from the seed.
+        text: symbol ids set apart by blanks (pointer sets as 0,1,2); real numbers for a list of numbers (as 1,0.5
+            where each has a destination). Real parts of pointer sets are those of the seed. None: all from the seed.
 
     Raises:
         InputError: n above MOST, or an input that is not legal.
@@ -42,9 +42,8 @@ def read_input(
     numbers = domain.reals is not None and domain.vocabulary == 1 and tokens.ndim == 1
     try:
         if numbers and domain.reals is not None:
-            reals = np.array([[float(word)] for word in words])
-            legal = len(words) == domain.positions and bool(np.isfinite(reals).all())
-            legal = legal and bool((reals >= domain.reals.low).all() and (reals <= domain.reals.high).all())
+            reals = np.array([float(word) for word in words]).reshape(domain.positions, domain.reals.dim)
+            legal = domain.reals.contains(reals)
         else:
             rows = [[int(part) for part in word.split(",")] for word in words]
             tokens = np.array(rows if tokens.ndim == 2 else [row[0] for row in rows], dtype=np.int64)
@@ -53,6 +52,8 @@ def read_input(
         legal = False
     if not legal:
         kind = "numbers in range" if numbers else "symbol ids (pointer sets as 0,1,2)"
+        if domain.reals is not None and domain.reals.kind == "routed":
+            kind = "pairs of a destination, each once, and a number in range (as 0,-1.5)"
         raise InputError(
             f"--tokens {text[:60]!r} is no legal input; give {domain.positions} {kind}, set apart by blanks"
         )

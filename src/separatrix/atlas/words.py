@@ -153,6 +153,7 @@ TASKS = {
     "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
     "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
     "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
+    "routing": TaskWords("Routing", LISTS, "every number at the place that it names", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
     "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),
     "least": TaskWords("Least", LISTS, "least of all numbers, everywhere", {}),

@@ -11,6 +11,8 @@ import typer
 from separatrix.cli.options import OPEN, DryRun, Json, N, Out, Settings, lines, print_json, read_task, telling
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from separatrix.core.task import Task
     from separatrix.verify.provers.survey import Survey
 
@@ -98,7 +100,7 @@ def register(app: typer.Typer) -> None:
         failing = None
         if outcome.counterexample is not None:
             tokens, query = outcome.counterexample
-            failing = {"tokens": tokens.tolist(), "query": query, "shown": problem.show(tokens)}
+            failing = {"tokens": tokens.tolist(), "query": query, "shown": _shown(problem, tokens)}
             failing |= provers.answers(loaded, problem, n, tokens, query)
         cells = None if survey is None else _cells(survey, problem)
         if as_json:
@@ -132,6 +134,13 @@ def register(app: typer.Typer) -> None:
                 lines([f"  certificate: {path}"])
             lines([f"  {outcome.seconds:.2f} s"])
         raise typer.Exit(EXIT[outcome.verdict])
+
+
+def _shown(problem: Task, words: np.ndarray) -> str:
+    """One line for a failing input: tokens, or the real words of a positional transformer."""
+    if words.dtype.kind != "f":
+        return problem.show(words)
+    return problem.show(words.astype(int), words.reshape(len(words), -1))
 
 
 def _cells(survey: Survey, task: Task) -> dict[str, Any]:

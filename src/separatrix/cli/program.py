@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str, typer.Argument(help="A library program, such as sort or prefix-sums.")],
         n: N,
         backend: Annotated[
-            str, typer.Option(help="direct; benes (lanes that are permutations); benes-weights.")
+            str, typer.Option(help="direct; benes, benes-weights (permutations); sortnet, sortnet-packed (route).")
         ] = "direct",
         scale: Annotated[int, typer.Option(help="Compare at scales 1 to this.")] = 10,
         seed: Annotated[int, typer.Option(help="Of the compared inputs.")] = 0,

@@ -1,4 +1,4 @@
-"""Real-valued answers in closed form: extremes of linear forms, order statistics, and medians of prefixes."""
+"""Real-valued answers in closed form: extremes of linear forms, order statistics, medians of prefixes, packets."""
 
 from __future__ import annotations
 
@@ -38,4 +38,11 @@ class PrefixMedian:
         return (self.length - 1) // 2, self.length // 2
 
 
-ClosedForm = Extreme | OrderStatistic | PrefixMedian
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The payload (second real part) of the position whose destination (first real part) is `destination`."""
+
+    destination: int
+
+
+ClosedForm = Extreme | OrderStatistic | PrefixMedian | Delivered

@@ -27,12 +27,38 @@ class PointerSets:
 
 @dataclass(frozen=True, slots=True)
 class Reals:
-    """Real parts of the tokens, one vector of dimension `dim` a position: in the unit `ball` or in a `box`."""
+    """Real parts of the tokens, one vector of dimension `dim` a position.
 
-    kind: Literal["ball", "box"]
+    kind: `ball` (each vector in the unit ball), `box` (each coordinate in [low, high]), `routed` (of dimension 2: the
+        first coordinates of all positions are a permutation of 0 .. positions - 1, the second lie in [low, high]).
+    """
+
+    kind: Literal["ball", "box", "routed"]
     dim: int
     low: float = -1.0
     high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("ball", "box", "routed") or (self.kind == "routed" and self.dim != 2):
+            raise InputError(
+                f"real parts {self.kind!r} of dimension {self.dim}; take ball, box, or routed (dimension 2)"
+            )
+
+    @property
+    def holds_unit(self) -> bool:
+        """Whether every position may hold t e_1 for any t in [-1, 1], whatever the others hold."""
+        return self.kind == "ball" or (self.kind == "box" and self.low <= -1.0 <= 1.0 <= self.high)
+
+    def contains(self, values: np.ndarray) -> bool:
+        """Whether these (positions, dim) real parts are legal; in the ball, up to rounding."""
+        if values.ndim != 2 or values.shape[1] != self.dim or not np.isfinite(values).all():
+            return False
+        if self.kind == "ball":
+            return bool((np.linalg.norm(values, axis=1) <= 1.0 + 1e-12).all())
+        if self.kind == "routed" and not np.array_equal(np.sort(values[:, 0]), np.arange(len(values))):
+            return False
+        bounded = values[:, 1:] if self.kind == "routed" else values
+        return bool(((self.low <= bounded) & (bounded <= self.high)).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.core.closed_form import Extreme, OrderStatistic
-from separatrix.core.domain import RealAnswer
+from separatrix.core.closed_form import Delivered, Extreme, OrderStatistic
+from separatrix.core.domain import RealAnswer, Reals
 from separatrix.core.errors import RejectedError
 from separatrix.core.positional import Positional
 from separatrix.kernel import arb_arrays as ab
@@ -24,14 +24,16 @@ from separatrix.kernel.extremes import State as Extremes
 
 def check_positional(case: Case) -> str:
     """The claim in a sentence, or an error."""
-    arch, closed, scale, eps = positional.question(case)
-    error = at_some_precision(lambda: _bound(case, arch, closed, scale, eps))
-    return f"the model answers {case.where} within {eps:g} for all reals (error at most {error:.3g}, real, arb)"
+    arch, closed, reals, eps = positional.question(case)
+    error = at_some_precision(lambda: _bound(case, arch, closed, reals, eps))
+    every = positional.every(reals)
+    return f"the model answers {case.where} within {eps:g} for {every} (error at most {error:.3g}, real, arb)"
 
 
-def _bound(case: Case, arch: Positional, closed: list, scale: float, eps: float) -> float:
+def _bound(case: Case, arch: Positional, closed: list, reals: Reals, eps: float) -> float:
     t = {name: ab.arbs(tensor) for name, tensor in case.tensors.items()}
-    state, error = positional.start(arch, case.tensors, closed), ab.zero()
+    state, error = positional.start(arch, case.tensors, closed, reals), ab.zero()
+    scale = positional.scale_of(reals)
     for i in range(len(arch.layers)):
         most = _largest(state, scale)
         targets, leak = _pattern(arch, t, i)
@@ -49,8 +51,8 @@ def _bound(case: Case, arch: Positional, closed: list, scale: float, eps: float)
 
 def _largest(state: Any, scale: float) -> Any:
     """A bound of |word| over all nodes, coordinates and inputs in [-scale, scale]."""
-    if not isinstance(state, Extremes):  # a comparator's words are inputs, or 0
-        return number(scale)
+    if not isinstance(state, Extremes):
+        return number(state.largest(scale))
     most = ab.zero()
     for forms in (forms for node in state.words for forms in node):
         for row in ab.size(ab.arbs(forms)):
@@ -93,9 +95,11 @@ def check_positional_counterexample(case: Case) -> str:
     def least() -> Any:
         closed = case.task.closed_form(n, query)
         if isinstance(closed, OrderStatistic):
-            right = number(sorted(x.tolist())[closed.rank])
+            right = number(sorted(x[:, 0].tolist())[closed.rank])
+        elif isinstance(closed, Delivered):
+            right = number(float(x[x[:, 0] == closed.destination, 1][0]))
         elif isinstance(closed, Extreme):
-            values = ab.dot(ab.arbs(closed.forms), ab.arbs(x))
+            values = ab.dot(ab.arbs(closed.forms), ab.arbs(x[:, 0]))
             right = ab.greatest(values) if closed.of == "max" else ab.least(values)
         else:
             right = positional_counterexample.enclosed_answer(case, x, query)
@@ -115,7 +119,7 @@ def check_positional_counterexample(case: Case) -> str:
 
 def _forward(arch: Positional, t: dict[str, Arbs], words: np.ndarray) -> Arbs:
     """(nodes, 1) outputs."""
-    x = ab.dot(ab.arbs(np.pad(words, (0, arch.sinks))[:, None]), t["embed.linear"]) + t["embed.bias"]
+    x = ab.dot(ab.arbs(np.pad(words, ((0, arch.sinks), (0, 0)))), t["embed.linear"]) + t["embed.bias"]
     for i, layer in enumerate(arch.layers):
         got = ab.zeros(*x.shape)
         for h in range(layer.heads):

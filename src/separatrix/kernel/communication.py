@@ -226,6 +226,8 @@ def _reals(case: Case, reals: Reals, name: str, rows: int, columns: int) -> np.n
     array = case.arrays[name]
     if array.dtype != np.float64 or array.shape != (rows, columns, reals.dim) or not np.isfinite(array).all():
         raise InputError(f"array {name} must hold finite float64 numbers, {rows} x {columns} x {reals.dim}")
+    if reals.kind not in ("ball", "box"):
+        raise UnknownError("real parts must lie in a ball or in a box")
     size = np.abs(array)
     if reals.kind == "box":
         if max(abs(reals.low), abs(reals.high)) > 1.0:  # answers are taken to be accurate for numbers up to 1

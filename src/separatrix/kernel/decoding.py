@@ -141,7 +141,7 @@ class Code:
         if case.n > MOST_POSITIONS:
             raise UnknownError(f"inputs of more than {MOST_POSITIONS} positions are not checked")
         domain, outputs, reals = case.task.domain(case.n), case.task.outputs(), case.task.domain(case.n).reals
-        if reals is not None and reals.kind != "ball" and not reals.low <= -1.0 <= 1.0 <= reals.high:
+        if reals is not None and not reals.holds_unit:
             raise UnknownError("the real parts of this task do not hold [-1, 1]")
         if domain.lengths or (reals is None) != isinstance(outputs, Labels):
             raise UnknownError("decoding is for words of one length: labels of symbols, or real answers of real parts")

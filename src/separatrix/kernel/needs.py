@@ -102,7 +102,7 @@ def averages(case: Case, domain: Sequence) -> tuple[PointerSets, RealAnswer]:
         raise UnknownError("this argument is about real answers of tokens that are pointer sets")
     if reals is None or reals.dim != outputs.dim or sets.n != domain.positions:
         raise UnknownError("every token must point at all positions, and carry real parts like the answer")
-    if reals.kind != "ball" and not reals.low <= -1.0 <= 1.0 <= reals.high:
+    if not reals.holds_unit:
         raise UnknownError("the real parts of this task do not hold [-1, 1]")
     return sets, outputs
 

@@ -4,7 +4,7 @@ Attention does not depend on the input. Let the ideal net have, in each row, wei
 others. The check is in two parts:
 - the ideal net *is* the task's closed form: every layer is one hidden ReLU layer, hence (`relu_form`) exactly a
   maximum, minimum or linear function of the words that a node reads; these compose to the answer (`extremes`,
-  `comparators`);
+  `comparators`, where routed inputs, a destination and a payload in one word, are delivered by sorting them);
 - the model stays near the ideal net. With A, T the attention of both, X, Y their streams, M_h = V_h O_h:
   A X M - T Y M = (A - T) Y M + A (X - Y) M, so that in the largest norm over nodes and coordinates the received words
   differ by at most sum_h (delta_h |Y| + |X - Y|) |M_h|, with delta_h the largest L1 distance of two rows, and the net
@@ -20,8 +20,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
-from separatrix.core.domain import RealAnswer
+from separatrix.core.closed_form import Delivered, Extreme, OrderStatistic, PrefixMedian
+from separatrix.core.domain import RealAnswer, Reals
+from separatrix.core.domain import Sequence as Domain
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.core.positional import Positional
 from separatrix.kernel import comparators, extremes
@@ -48,33 +49,34 @@ class Step:
 
 def check_case(case: Case) -> str:
     """The claim in a sentence, or an error."""
-    arch, closed, scale, eps = question(case)
+    arch, closed, reals, eps = question(case)
     with np.errstate(all="ignore"):  # overflow becomes an infinity, which proves nothing
-        error = _check(arch, case.tensors, closed, scale)
+        error = _check(arch, case.tensors, closed, reals)
     if not error <= eps:
         raise RejectedError(f"outputs are proved within {error:.3g} of the answer, not within {eps:.3g}")
-    return f"the model answers {case.where} within {eps:g} for all reals (error at most {error:.3g}, real)"
+    return f"the model answers {case.where} within {eps:g} for {every(reals)} (error at most {error:.3g}, real)"
 
 
-def question(case: Case) -> tuple[Positional, list, float, float]:
-    """The model, the closed form of every output, the largest |input|, and eps; an error for what this is not about."""
+def every(reals: Reals) -> str:
+    """What the claim is about, in words."""
+    return "all reals" if reals.kind == "box" else "all destinations and all real payloads"
+
+
+def question(case: Case) -> tuple[Positional, list, Reals, float]:
+    """The model, the closed form of every output, the inputs, and eps; an error for what this is not about."""
     case.fields()
     case.no_arrays()
     arch, task, n = case.arch, case.task, case.n
     if not isinstance(arch, Positional):
         raise UnknownError("this kind of certificate is about positional transformers")
     domain, outputs = task.domain(n), task.outputs()
-    if (
-        domain.reals is None
-        or domain.reals.kind != "box"
-        or domain.reals.dim != 1
-        or domain.constraint.kind != "product"
-    ):
-        raise UnknownError("the positional check needs a task on real numbers in a box")
+    reals = real_inputs(domain)
+    if domain.constraint.kind != "product" or domain.positions != n:
+        raise UnknownError("the positional check needs one input a node, and no constraint that ties them together")
     if not isinstance(outputs, RealAnswer) or outputs.dim != 1 or domain.lengths or domain.vocabulary != 1:
         raise UnknownError("the positional check needs one real output a position, and no symbols")
-    if (arch.nodes - arch.sinks, arch.reals, arch.outputs) != (n, 1, 1):
-        raise RejectedError(f"the model is not for {n} nodes of one real word each")
+    if (arch.nodes - arch.sinks, arch.reals, arch.outputs) != (n, reals.dim, 1):
+        raise RejectedError(f"the model is not for {n} nodes of {reals.dim} real words each, and one output")
     if max(layer.heads for layer in arch.layers) > MOST_HEADS:
         raise UnknownError(f"the check covers up to {MOST_HEADS} heads a layer")
     if arch.nodes > MOST_NODES or any(len(layer.hidden) != 1 or layer.skip != "concatenate" for layer in arch.layers):
@@ -82,14 +84,32 @@ def question(case: Case) -> tuple[Positional, list, float, float]:
     closed = [task.closed_form(n, query) for query in task.queries(n)]
     if task.queries(n) != tuple(range(n)) or not all(closed):
         raise UnknownError(f"task {task.name} has no closed form")
-    return arch, closed, max(abs(domain.reals.low), abs(domain.reals.high)), outputs.eps
+    return arch, closed, reals, outputs.eps
 
 
-def start(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list) -> comparators.State | extremes.State:
+def real_inputs(domain: Domain) -> Reals:
+    """The real parts of a domain, one number a position or a routed one; UnknownError for any other domain."""
+    if domain.reals is None or (domain.reals.kind, domain.reals.dim) not in (("box", 1), ("routed", 2)):
+        raise UnknownError("this kind of certificate is about real numbers in a box, routed or not")
+    return domain.reals
+
+
+def scale_of(reals: Reals) -> float:
+    """The largest size of an input, destinations aside."""
+    return max(abs(reals.low), abs(reals.high))
+
+
+def start(
+    arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, reals: Reals
+) -> comparators.State | extremes.State:
     """The words of the first map, exactly; an error for answers that neither check of the ideal net is about."""
     if not all(np.isfinite(Ball.exact(tensor).rad).all() for tensor in tensors.values()):
         raise InputError("an integer weight is too long for a float")
-    given = [[Fraction(v) for v in tensors[name].ravel().tolist()] for name in ("embed.bias", "embed.linear")]
+    given = [[Fraction(v) for v in row] for row in (tensors["embed.bias"].tolist(), *tensors["embed.linear"].tolist())]
+    if reals.kind == "routed":
+        if not all(isinstance(form, Delivered) for form in closed):
+            raise UnknownError("of routed inputs, the check is about the payload of each destination alone")
+        return comparators.start(arch, given, (len(closed),), Fraction(reals.high) - Fraction(reals.low))
     if all(isinstance(form, OrderStatistic) for form in closed):
         return comparators.start(arch, given, (len(closed),))
     if all(isinstance(form, PrefixMedian) for form in closed):
@@ -105,9 +125,9 @@ def finish(state: comparators.State | extremes.State, tensors: Mapping[str, np.n
     state.agrees(closed, [row[0] for row in weight], bias[0][0])
 
 
-def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, scale: float) -> float:
+def _check(arch: Positional, tensors: Mapping[str, np.ndarray], closed: list, reals: Reals) -> float:
     """A bound of the error at any output, or an error."""
-    state = start(arch, tensors, closed)
+    state, scale = start(arch, tensors, closed, reals), scale_of(reals)
     t = {name: Ball.exact(tensor) for name, tensor in tensors.items()}
     most, error = state.largest(scale), 0.0
     for i in range(len(arch.layers)):

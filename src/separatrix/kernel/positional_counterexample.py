@@ -11,6 +11,7 @@ from separatrix.core.errors import RejectedError, UnknownError
 from separatrix.core.positional import Positional
 from separatrix.kernel.balls import Ball, exp, sum_high, sum_low
 from separatrix.kernel.case import Case
+from separatrix.kernel.positional import real_inputs
 
 ROUNDING = 2.0**-40  # relative, for the task's own float64 answer: sums of fewer than 2^12 numbers, or selections
 
@@ -30,24 +31,25 @@ def check_case(case: Case) -> str:
 
 
 def question(case: Case) -> tuple[Positional, np.ndarray, int]:
-    """The model, the words (n,) of the evidence, and the position; an error for what is no input of the task."""
+    """The model, the words (n, dim) of the evidence, and the position; an error for what is no input of the task.
+
+    The evidence lists the words node by node.
+    """
     case.no_arrays()
-    words, query = case.fields(reals=list, query=int)
+    given, query = case.fields(reals=list, query=int)
     arch, task, n = case.arch, case.task, case.n
     domain, outputs = task.domain(n), task.outputs()
     if not isinstance(arch, Positional):
         raise UnknownError("this kind of certificate is about positional transformers")
-    if (
-        domain.reals is None
-        or domain.reals.kind != "box"
-        or domain.reals.dim != 1
-        or not isinstance(outputs, RealAnswer)
-    ):
-        raise UnknownError("this kind of certificate is about real numbers in a box")
-    if (arch.nodes - arch.sinks, arch.reals, arch.outputs, outputs.dim) != (n, 1, 1, 1) or n > 2**12:
-        raise RejectedError(f"the model is not for {n} nodes of one real word each")
-    x = np.array([_number(word) for word in words])
-    if x.shape != (n,) or not ((x >= domain.reals.low) & (x <= domain.reals.high)).all():
+    reals = real_inputs(domain)
+    if not isinstance(outputs, RealAnswer):
+        raise UnknownError("this kind of certificate is about real answers")
+    if (arch.nodes - arch.sinks, arch.reals, arch.outputs, outputs.dim) != (n, reals.dim, 1, 1) or n > 2**12:
+        raise RejectedError(f"the model is not for {n} nodes of {reals.dim} real words each, and one output")
+    if len(given) != n * reals.dim:
+        raise RejectedError("the input is not one of the task's")
+    x = np.array([_number(word) for word in given]).reshape(n, reals.dim)
+    if not reals.contains(x):
         raise RejectedError("the input is not one of the task's")
     if query not in task.queries(n):
         raise RejectedError(f"position {query} is not scored by the task")
@@ -57,8 +59,8 @@ def question(case: Case) -> tuple[Positional, np.ndarray, int]:
 def enclosed_answer(case: Case, x: np.ndarray, query: int) -> tuple[float, float]:
     """Floats below and above the task's answer, which it computes in float64 itself."""
     queries, n = case.task.queries(case.n), case.n
-    answer = case.task.answer(np.zeros((1, n), dtype=np.int64), x[None, :, None])[0, queries.index(query), 0]
-    doubt = ROUNDING * float(np.abs(x).sum())
+    answer = case.task.answer(np.zeros((1, n), dtype=np.int64), x[None])[0, queries.index(query), 0]
+    doubt = ROUNDING * float(np.abs(x[:, -1]).sum())  # destinations only say which payload
     return answer - doubt, answer + doubt
 
 
@@ -74,7 +76,7 @@ def _number(word: object) -> float:
 
 def _forward(arch: Positional, t: dict[str, Ball], words: np.ndarray) -> Ball:
     """(nodes, 1) outputs."""
-    x = Ball.exact(np.pad(words, (0, arch.sinks))[:, None]) @ t["embed.linear"] + t["embed.bias"][None]
+    x = Ball.exact(np.pad(words, ((0, arch.sinks), (0, 0)))) @ t["embed.linear"] + t["embed.bias"][None]
     for i, layer in enumerate(arch.layers):
         got = None
         for h in range(layer.heads):

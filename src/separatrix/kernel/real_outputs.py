@@ -131,7 +131,9 @@ class Reader:
             raise UnknownError("this check is about one attention layer on real vectors")
         if layer.norm != "none" or layer.weights != "softmax" or layer.mask not in ("none", "causal"):
             raise UnknownError("this check needs softmax attention without a norm")
-        if domain.reals is None or domain.lengths or arch.first.reals != domain.reals.dim:
+        if domain.reals is None or domain.reals.kind not in ("ball", "box"):
+            raise UnknownError("this check is about real parts in a ball or in a box")
+        if domain.lengths or arch.first.reals != domain.reals.dim:
             raise RejectedError("the model's real parts are not the task's")
         if arch.readout.decision != "reals" or arch.readout.outputs != outputs.dim or outputs.dim != domain.reals.dim:
             raise RejectedError(f"the model's read-out is not of {outputs.dim} real numbers")

@@ -41,6 +41,7 @@ from separatrix.tasks import (  # noqa: E402  (they register themselves)
     price_list,  # noqa: F401
     regular,  # noqa: F401
     relation_composition,  # noqa: F401
+    routing,  # noqa: F401
     sorting,  # noqa: F401
     sparse_averaging,  # noqa: F401
     sparse_propagation,  # noqa: F401

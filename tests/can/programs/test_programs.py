@@ -16,7 +16,7 @@ from separatrix.can.programs.benes import SHARP, compile_benes, fixed_benes, set
 from separatrix.can.programs.direct import compile_direct, program_size, sharpness
 from separatrix.can.programs.expression import maximum, minimum, own, received
 from separatrix.can.programs.program import SINK, Lane, Program, Round, Route, run
-from separatrix.can.programs.sortnet import compile_sortnet
+from separatrix.can.programs.sortnet import compile_packed, compile_sortnet, factor, packed_route
 from separatrix.core.errors import InputError
 from separatrix.core.positional import Positional
 from separatrix.models import nets
@@ -307,3 +307,45 @@ def test_sorting_network_routes_every_permutation_of_every_corner(n: int) -> Non
         x = np.stack([np.broadcast_to(np.array(to, dtype=float), corners.shape), corners], axis=2)
         got = evaluate(model, np.zeros(corners.shape, dtype=np.int64), x)[:, :, 0]
         assert np.abs(got[:, list(to)] - corners).max() < 1e-11
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 16])
+def test_packed_words_are_routed_by_data(n: int) -> None:
+    """Two payloads, a round before and one behind, and the destination still there."""
+    rng = np.random.default_rng(n)
+    shift = Lane(1, tuple((i + 1) % n for i in range(n)))
+    rounds = (Round((shift,), (own(0), received(0), own(2))), Route(0, (1, 2)), Round((), (own(0), own(2), own(1))))
+    program = Program("route", n, 3, 3, rounds, (own(0), own(1), own(2)))
+    x = np.stack([np.c_[rng.permutation(n), rng.uniform(-5, 5, (n, 2))] for _ in range(50)])
+    built, depth = compile_packed(program, 5.0), (n - 1).bit_length()
+    assert len(built.rounds) == 2 + 2 + max(1, depth * (depth + 1) // 2) and built.lanes == 2 * 3
+    right = run(program, x)
+    assert np.abs(run(built, x) - right).max() < 1e-11
+    assert np.abs(evaluate(compile_direct(built), np.zeros((50, n), dtype=np.int64), x) - right).max() < 1e-11
+    with pytest.raises(InputError, match="both destination and payload"):
+        compile_packed(Program("r", 2, 2, 2, (Route(0, (0,)),)), 1.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_packed_words_take_every_permutation_of_every_corner(n: int) -> None:
+    """Payloads at the ends of the range, where words of neighbouring destinations tie; beyond it some go astray."""
+    bound = 4.0
+    program, first = packed_route(n, bound)
+    assert first.tolist() == [[2 * bound, 1.0], [1.0, 0.0]]
+    model, beyond = compile_direct(program, first=first), False
+    corners = bound * (2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) - 1.0)
+    for to in itertools.permutations(range(n)):
+        for size in (1.0, 1.25):
+            x = np.stack([np.broadcast_to(np.array(to, dtype=float), corners.shape), size * corners], axis=2)
+            got = evaluate(model, np.zeros(corners.shape, dtype=np.int64), x)[:, list(to), 0]
+            if size == 1.0:
+                assert (got == corners).all()
+            beyond = beyond or np.abs(got - size * corners).max() > 1.0
+    assert beyond
+
+
+def test_the_factor_is_the_least_power_of_two_from_the_range_on() -> None:
+    for bound in (0.5, 1.0, 2.0, 3.0, 1e-9, 1e8, 2.0 * (1 + 2.0**-52), 2.0 * (1 - 2.0**-53)):
+        d = factor(bound)
+        assert math.log2(d) % 1 == 0 and d / 2 < 2 * bound <= d
+    assert factor(2.0) == 4.0 and factor(np.nextafter(2.0, 3.0)) == 8.0

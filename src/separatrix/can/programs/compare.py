@@ -11,7 +11,8 @@ import numpy as np
 from separatrix.can.programs import library
 from separatrix.can.programs.benes import SHARP, compile_benes, fixed_benes
 from separatrix.can.programs.direct import compile_direct
-from separatrix.can.programs.program import Program, run
+from separatrix.can.programs.program import Program, Route, run
+from separatrix.can.programs.sortnet import compile_packed, compile_sortnet
 from separatrix.core.errors import InputError
 from separatrix.core.registry import Registry
 from separatrix.models.evaluate import evaluate
@@ -21,10 +22,12 @@ RANGE = 2.0  # inputs at scale 1 lie in [-2, 2], the papers' training range
 MOST = 64
 """Largest N: a layer of positional weights holds (N + 1)^2 numbers a head."""
 
+SORTING = {"sortnet": compile_sortnet, "sortnet-packed": compile_packed}
+
 programs: Registry[Callable[[int], Program]] = Registry("program")
 for _make in (
     library.prefix_sums, library.prefix_minima, library.prefix_maxima, library.total, library.least, library.greatest,
-    library.sort, library.sort_in_turn, library.maximum_subarray, library.prefix_medians,
+    library.sort, library.sort_in_turn, library.route, library.maximum_subarray, library.prefix_medians,
 ):  # fmt: skip
     programs.register(_make.__name__.replace("_", "-"))(_make)
 
@@ -44,9 +47,11 @@ class Compiled:
 def compiled(name: str, n: int, backend: str, scale: int) -> Compiled:
     """A library program on n nodes by a back end; InputError where it does not go through it.
 
-    backend: `direct`; `benes`, settings as input words; `benes-weights`, settings in the weights.
+    backend: `direct`; `benes`, settings as input words; `benes-weights`, settings in the weights; `sortnet` and
+        `sortnet-packed` for programs that route by data (`can.programs.sortnet`).
 
-    scale: for `benes`, whose switches are exact up to a bound: that of n words of this scale together.
+    scale: for `benes`, whose switches are exact up to a bound: that of n words of this scale together; and for the
+        sorting networks, whose bound is a word of this scale.
     """
     make = programs.get(name)
     if not 2 <= n <= MOST:
@@ -54,10 +59,17 @@ def compiled(name: str, n: int, backend: str, scale: int) -> Compiled:
     if not 1 <= scale <= 1000:
         raise InputError(f"--scale {scale}: take 1 to 1000")
     program = make(n)
+    routes = any(isinstance(step, Route) for step in program.rounds)
+    if routes and backend in ("direct", "benes", "benes-weights"):
+        raise InputError(f"program {program.name} routes by data; take --backend {' or '.join(SORTING)}")
+    if backend in SORTING:
+        if not routes:
+            raise InputError(f"program {program.name} routes nothing by data; take --backend direct")
+        return Compiled(program, compile_direct(SORTING[backend](program, RANGE * scale)), np.zeros((n, 0)))
     if backend == "direct":
         return Compiled(program, compile_direct(program), np.zeros((n, 0)))
     if backend not in ("benes", "benes-weights"):
-        raise InputError(f"--backend {backend}: take direct, benes or benes-weights")
+        raise InputError(f"--backend {backend}: take direct, benes, benes-weights, {' or '.join(SORTING)}")
     try:
         if backend == "benes-weights":
             return Compiled(program, compile_direct(fixed_benes(program), SHARP), np.zeros((n, 0)))
@@ -72,10 +84,15 @@ def deviation(
 ) -> tuple[float, float]:
     """The largest difference to the interpreter over inputs uniform in [-2, 2] times `scale`, and the largest answer.
 
+    Of a program that routes by data, the destinations are an input word, and uniform permutations.
+
     float64 is the NumPy reference; float32 the torch module, whose inputs are rounded before either sees them.
     """
     rng = np.random.default_rng(seed)
     x = rng.uniform(-RANGE, RANGE, (samples, made.program.nodes, made.program.inputs)) * scale
+    for step in made.program.rounds:
+        if isinstance(step, Route):
+            x[:, :, step.destination] = rng.random(x.shape[:2]).argsort(axis=1)
     x = x.astype(dtype).astype(np.float64)
     wanted = run(made.program, x)
     words = np.concatenate([x, np.broadcast_to(made.extra, (samples, *made.extra.shape))], axis=2)

@@ -30,9 +30,10 @@ def sharpness(nodes: int, layers: int, scale: float, tolerance: float) -> float:
     return math.log(nodes) + math.log(max(layers, 1)) + 2 * math.log(max(scale, 1.0)) - math.log(tolerance)
 
 
-def compile_direct(program: Program, beta: float = BETA) -> Model:
+def compile_direct(program: Program, beta: float = BETA, first: np.ndarray | None = None) -> Model:
     """Weights of a positional transformer that runs the program: N + 1 nodes (the sink), one layer a round.
 
+    first: (inputs, words) a linear map of the input into the node's words; by default word k is input k.
     Raises InputError for a program without rounds or with a `Route` (compile that by the back end `sortnet`).
     """
     steps = [step for step in program.rounds if isinstance(step, Round)]
@@ -41,9 +42,10 @@ def compile_direct(program: Program, beta: float = BETA) -> Model:
     if not steps:
         raise InputError(f"program {program.name} has no rounds")
     nodes, d = program.nodes + 1, max(program.words, program.lanes, 1)
+    first = np.eye(program.inputs, program.words) if first is None else first
     tensors: dict[str, np.ndarray] = {
         "positions": np.eye(nodes),
-        "embed.linear": np.eye(program.inputs, d),
+        "embed.linear": np.pad(first, ((0, 0), (0, d - program.words))),
         "embed.bias": np.zeros(d),
     }
     layers = []

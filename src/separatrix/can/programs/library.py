@@ -1,4 +1,4 @@
-"""Programs that ship: scans, reductions, sorting, maximum subarray, prefix medians.
+"""Programs that ship: scans, reductions, sorting, routing, maximum subarray, prefix medians.
 
 Every one but `route` is positively homogeneous (no constant stands in it), so it is right at every scale of its input.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from separatrix.can.programs.batcher import stages
 from separatrix.can.programs.expression import Expression, absolute, maximum, minimum, own, received
-from separatrix.can.programs.program import SINK, Lane, Program, Round
+from separatrix.can.programs.program import SINK, Lane, Program, Round, Route
 
 
 def _back(n: int, step: int, idle: int | None = SINK) -> tuple[int, ...]:
@@ -106,6 +106,11 @@ def sort_in_turn(n: int) -> Program:
         update = minimum(own(0), own(1)) + absolute(received(0) + received(1) - own(0))
         rounds.append(Round((Lane(1, theirs), Lane(0, mine)), (update, 0.0 * own(0))))
     return Program("sort", n, 2, 1, tuple(rounds))
+
+
+def route(n: int) -> Program:
+    """y_(p_i) = x_i for inputs p_i, a permutation of the nodes, and x_i: one round, whose destinations are data."""
+    return Program("route", n, 2, 2, (Route(0, (1,)),), (own(1),))
 
 
 def maximum_subarray(n: int) -> Program:

@@ -32,6 +32,7 @@ from separatrix.can.witnesses import nearest_neighbour_two_layer as nearest_neig
 from separatrix.can.witnesses import positional_programs as positional_programs
 from separatrix.can.witnesses import regular_elman as regular_elman
 from separatrix.can.witnesses import relation_composition_strassen as relation_composition_strassen
+from separatrix.can.witnesses import routing_sortnet as routing_sortnet
 from separatrix.can.witnesses import sparse_averaging_chirp as sparse_averaging_chirp
 from separatrix.can.witnesses import sparse_averaging_circle as sparse_averaging_circle
 from separatrix.can.witnesses import sparse_averaging_moment as sparse_averaging_moment

@@ -85,6 +85,7 @@ class Matrix:
         count = math.prod(len(a) for a in domain.alphabets) << (domain.positions if domain.reals else 0)
         need(count <= MOST_CELLS, f"the matrix has {count} entries; at most {MOST_CELLS} are enumerated")
         need(domain.constraint.kind == "product" and not domain.lengths, "a product domain of one length is needed")
+        need(domain.reals is None or domain.reals.kind != "routed", "destinations of real parts are not enumerated")
         order = np.arange(domain.positions)
         if held is not None:
             order = np.array([*held, *(p for p in range(domain.positions) if p not in held)])
