@@ -152,7 +152,15 @@ def test_malformed_evidence(good: Certificate) -> None:
                 assert not judge(edit(good, **{name: np.full_like(array, value)})).accepted
         missing = {key: value for key, value in good.arrays.items() if key != name}
         assert not judge(replace(good, arrays=missing)).accepted
-    for fields in ({"cut": 0}, {"cut": -1}, {"cut": 99}, {"cut": "2"}, {"by": "rank"}, {"levels": 10**400}, {"more": 1}):
+    for fields in (
+        {"cut": 0},
+        {"cut": -1},
+        {"cut": 99},
+        {"cut": "2"},
+        {"by": "rank"},
+        {"levels": 10**400},
+        {"more": 1},
+    ):
         assert not judge(replace(good, evidence=dict(good.evidence) | fields)).accepted
     assert not judge(replace(good, claim=replace(good.claim, measure="message", arch="transformer"))).accepted
 

@@ -55,13 +55,14 @@ def most(mutant: Certificate) -> float:
     if claim.task == "prefix-sums":
         return math.log2(cells(cut * (Fraction(task.high) - Fraction(task.low)), eps))
     s = Fraction(task.scale)
+    if claim.task == "total":
+        return math.log2(cells(cut * 2 * s, eps))
     if claim.task in ("sorting", "prefix-medians"):
         k = cells(2 * s, eps)
         return math.log2(math.comb(k + cut - 1, cut))
     if claim.task == "maximum-subarray":  # the best, and what ends here, or nothing
         return math.log2(cells((cut + 1) * s, eps) * cells(cut * s, eps))
     return math.log2(cells(2 * s, eps))
-
 
 
 def scrambled(good: Certificate, rng: np.random.Generator) -> dict[str, Any]:

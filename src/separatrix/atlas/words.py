@@ -132,7 +132,7 @@ TASKS = {
     "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
     "greater-than": TaskWords("Greater than", PAIRS, "first half > second half, in binary", {}),
     "clauses": TaskWords(
-        "*k*-DNF", PAIRS, "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {"formula": "1 -2, 3 4", "join": "or"}
+        "*k*-DNF", PAIRS, "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {"formula": "1 -2, 3 4", "join": "and"}
     ),
     "majority": TaskWords("Majority", ORDER, "more ones than zeros, *N* odd", {}),
     "parity": TaskWords("Parity", ORDER, "is the number of ones odd?", {}),

@@ -141,7 +141,7 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
         at = int(np.argmax(boxes.found < 0))
         k = int(np.searchsorted(boxes.offsets, at, side="right")) - 1
         raise RejectedError(
-            f"position {boxes.positions[k]} = {boxes.symbols[at]}: no answer is known on all inputs with these Bob tokens"
+            f"position {boxes.positions[k]} = {boxes.symbols[at]}: the answer is not known with these Bob tokens"
         )
     sizes = np.diff(boxes.offsets)
     owner = np.repeat(np.arange(len(sizes)), sizes)

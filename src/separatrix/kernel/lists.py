@@ -1,7 +1,7 @@
-"""Certificate kind `lists`: what a state must keep of a list of real numbers, where answers are formulae of the numbers.
+"""Certificate kind `lists`: what a state must keep of a list of real numbers, answers being formulae of the numbers.
 
-Alice holds the numbers before a cut, Bob the rest. Two of her words whose answers at one of his positions differ by more
-than 2 eps, for one word of his, need different states. What the answers are is the task's closed form, in rationals.
+Alice holds the numbers before a cut, Bob the rest. Two of her words whose answers at one of his positions differ by
+more than 2 eps, for one word of his, need different states. Answers are the task's closed form, in rationals.
 
 `order`: her numbers are any `cut` of K levels that lie more than 2 eps apart, and Bob's words are numbers below or
 above all of them. An order statistic, or the median of a prefix of odd length, is then one of Alice's numbers, by rank.

@@ -21,7 +21,7 @@ from separatrix.cannot.engine.coordinates import coordinates_certificate
 from separatrix.cannot.engine.readings import low
 from separatrix.cannot.engine.rows import rows_certificate
 from separatrix.cannot.messages import ONE_WAY
-from separatrix.cannot.reduction import INDEX, Reduction, last_answer
+from separatrix.cannot.reduction import INDEX, Reduction
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.k_hop import KHop

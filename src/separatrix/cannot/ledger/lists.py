@@ -150,7 +150,7 @@ def run_certificate(task: Task, n: int) -> Certificate:
 
 
 def multisets(k: int, count: int) -> float:
-    """log2 C(K + c - 1, c), from below: exactly up to 1024 numbers, then by entropy (MacWilliams and Sloane, ch. 10)."""
+    """log2 C(K + c - 1, c), from below: exactly to 1024 numbers, then by entropy (MacWilliams and Sloane, ch. 10)."""
     if k < 2 or count < 1:
         return 0.0
     m = k + count - 1

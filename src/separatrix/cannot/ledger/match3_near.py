@@ -94,8 +94,8 @@ def one_layer_certificate(task: Task, n: int) -> Certificate:
     bigram = of_kind(Match3Bigram, task)
     u, h = apart(bigram, n)
     need(one_layer_bits(task, n) > 0, "this bound says nothing here")
-    owners, values = np.divmod(np.arange(u * (h - 1)), h - 1)
     need(u * h * h * (u * h + n) ** 2 <= MOST_WORK, f"a certificate for N = {n} is too large")
+    owners, values = np.divmod(np.arange(u * (h - 1)), h - 1)
     words = np.zeros((len(owners), n), dtype=np.int64)
     words[:, n - 1] = 1
     words[np.arange(len(owners)), 2 * owners + 1] = bigram.modulus - 2 - values - h * (owners % 2)

@@ -26,7 +26,7 @@ from separatrix.core.task import Task
 from separatrix.tasks.match_sums import MatchSums
 
 MOST_SETS = 2**15
-MOST_MODULUS = 62  # whose sets are gone through, as bits of a word
+MOST_MODULUS = 31  # whose sets are gone through, as bits of a word
 MOST_N = 2**12
 MOST_WORK = 2**31
 
