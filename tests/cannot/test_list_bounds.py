@@ -1,4 +1,4 @@
-"""Lists of real numbers: every two words that a bound counts are told apart by the answers, and no bound is too much."""
+"""Lists of real numbers: any two words that a bound counts are told apart by the answers, and no bound is too much."""
 
 from __future__ import annotations
 

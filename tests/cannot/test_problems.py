@@ -44,6 +44,11 @@ CASES: list[tuple[str, dict[str, object], tuple[int, ...]]] = [
         for a in ("identity", "product")
     ),
     *(("pointer-chasing", {"steps": s}, (2, 3, 6)) for s in (1, 2, 3, 4)),
+    *(
+        ("sparse-propagation", {"q": q, "dim": d, "eps": e}, (q, 7, 16))
+        for q, d in ((1, 1), (2, 2))
+        for e in (0.01, 0.9)
+    ),
     ("relation-composition", {}, (1, 2, 5, 8)),
     *(
         ("match-sums", {"order": s, "modulus": m}, (1, 3, 4, 6, 20))

@@ -47,7 +47,8 @@ ELSEWHERE = {
     "match-sums-recurrent-rows": ("cannot.test_counted", "test_sets_of_residues_are_the_rows_at_the_last_cut"),
     "k-hop-recurrent-rows": ("cannot.test_counted", "test_short_words_are_the_rows_at_the_last_cut"),
     "clauses-recurrent": ("cannot.test_counted", "test_clauses_have_the_rows_of_the_best_cut"),
-    **{f"{kind.name}-recurrent": ("cannot.test_list_bounds", "test_every_two_words_are_told_apart") for kind, *_ in LISTS},
+    **{f"{kind.name}-recurrent": ("cannot.test_list_bounds", "test_every_two_words_are_told_apart")
+       for kind, *_ in LISTS},
 }  # fmt: skip
 SMALL = ("parity-recurrent", "word-problem-recurrent")  # problems of few bits
 

@@ -147,6 +147,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "function-composition": (4, 16),
         "regular": (16, 64),
         "word-problem": (16, 64),
+        "sparse-propagation": (16,),
         "relation-composition": (4, 8),
         "match-sums": (16, 64),
         "match3-bigram": (16, 64),

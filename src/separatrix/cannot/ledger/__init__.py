@@ -19,3 +19,4 @@ from separatrix.cannot.ledger import pointer_chasing as pointer_chasing
 from separatrix.cannot.ledger import recall as recall
 from separatrix.cannot.ledger import relation_composition as relation_composition
 from separatrix.cannot.ledger import sparse_averaging as sparse_averaging
+from separatrix.cannot.ledger import sparse_propagation as sparse_propagation
