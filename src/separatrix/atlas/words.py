@@ -151,8 +151,12 @@ TASKS = {
     "prefix-sums": TaskWords("Prefix sums", LISTS, "running totals", {}),
     "prefix-minima": TaskWords("Prefix minima", LISTS, "least number so far", {}),
     "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
-    "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
-    "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
+    "prefix-medians": TaskWords(
+        "Prefix medians", LISTS, "median of the numbers so far", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"
+    ),
+    "sorting": TaskWords(
+        "Sorting", LISTS, "all numbers in order", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"
+    ),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
     "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),
     "least": TaskWords("Least", LISTS, "least of all numbers, everywhere", {}),

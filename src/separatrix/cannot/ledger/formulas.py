@@ -145,7 +145,7 @@ for name in ("boolean-formula", "arithmetic-formula"):
             task=name,
             arch="rnn",
             source="fooling set of open brackets of two kinds, as for Dyck words; postfix: Myhill 1957, Nerode 1958",
-            expression="≈ N/7 (N/8 without unary operations); postfix log₂(values + 1)",
+            expression="about N/7 (N/8 without unary operations); postfix log₂(values + 1)",
             measure="state",
             merge=STATE,
             bits=bits,
