@@ -177,3 +177,10 @@ def test_other_tasks_are_not_known() -> None:
         claim = replace(good.claim, task=other, parameters=task.parameters(), n=n)
         verdict = judge(replace(good, claim=claim, task_sha256=task.source_sha256()))
         assert not verdict.accepted and verdict.exit_code == 3, verdict.sentence
+
+
+def test_forms_of_long_lists_are_not_built() -> None:
+    """A run for every pair of positions would not fit into memory."""
+    good = runs()
+    claim = replace(good.claim, n=2**16)
+    assert judge(replace(good, claim=claim)).exit_code == 3

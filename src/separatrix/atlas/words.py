@@ -154,9 +154,7 @@ TASKS = {
     "prefix-medians": TaskWords(
         "Prefix medians", LISTS, "median of the numbers so far", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"
     ),
-    "sorting": TaskWords(
-        "Sorting", LISTS, "all numbers in order", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"
-    ),
+    "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
     "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),
     "least": TaskWords("Least", LISTS, "least of all numbers, everywhere", {}),

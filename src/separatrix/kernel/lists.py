@@ -29,6 +29,7 @@ from separatrix.kernel.needs import claimed, cut_of, integers, log2_low, named_a
 
 MOST_LEVELS = 2**53
 MOST_NUMBERS = 2**12  # of Alice's, by order
+MOST_POSITIONS = 2**9  # by directions: a task may have a form for every run of them
 MOST_WORK = 2**25  # numbers of words and forms that are read
 
 
@@ -97,6 +98,8 @@ def _directions(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tupl
     """(cut, bits) of words base + sum_k t_k d_k whose t_k are read one by one."""
     _, cut = case.fields(by=str, cut=int)
     cut_of(cut, domain)
+    if case.n > MOST_POSITIONS:
+        raise UnknownError(f"linear forms are read for up to {MOST_POSITIONS} numbers")
     named_arrays(case, "base", "directions", "levels", "words", "queries", "winners")
     levels = integers(case, "levels", None)
     u, n = len(levels), case.n

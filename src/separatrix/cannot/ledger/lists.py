@@ -31,7 +31,7 @@ from separatrix.tasks.real_list import RealList
 from separatrix.tasks.sorting import Sorting
 
 MOST_LEVELS = 2**53
-MOST_N, MOST_RUNS = 2**12, 2**7  # for which certificates are made
+MOST_N, MOST_SUMS, MOST_RUNS = 2**12, 2**9, 2**7  # for which certificates are made
 EXACT = 2**10  # numbers up to which multisets are counted exactly
 MYHILL = "Myhill 1957, Nerode 1958, with answers within eps"
 
@@ -79,7 +79,7 @@ def sum_bits(task: Task, n: int) -> float:
 def sum_certificate(task: Task, n: int) -> Certificate:
     """All numbers rise together."""
     (k, step), (bottom, *_) = sum_levels(task, n), box(task)
-    need(2 <= n <= MOST_N and k >= 2, f"this bound says nothing here, or a certificate for N = {n} is too large")
+    need(2 <= n <= MOST_SUMS and k >= 2, f"this bound says nothing here, or a certificate for N = {n} is too large")
     need(not isinstance(task, PrefixSums) or task.dim == 1, "a certificate is made for one coordinate")
     return directions(
         task,
@@ -102,7 +102,7 @@ def extreme_bits(task: Task, n: int) -> float:
 def extreme_certificate(task: Task, n: int) -> Certificate:
     """The first number is any, the others are out of the way."""
     (k, step), (bottom, top, _) = levels(task, whole(task)), box(task)
-    need(2 <= n <= MOST_N and k >= 2, f"this bound says nothing here, or a certificate for N = {n} is too large")
+    need(2 <= n <= MOST_SUMS and k >= 2, f"this bound says nothing here, or a certificate for N = {n} is too large")
     aside = top if isinstance(task, Least | PrefixMinima) else bottom
     return directions(
         task,
