@@ -1,8 +1,8 @@
 """Clauses: what the bits before a cut leave open of the formula must be kept; counted by the formula's truth table.
 
 Up to 16 variables the rows of the best cut are counted exactly. Of longer formulas 16 variables stay free: one on each
-side of the middle from clauses that cross it and share no variable. The other variables of these clauses are set so
-that the free ones decide, and all others so that their clauses do not.
+side of the middle from clauses that cross it and share no variable, then others. The other variables of these clauses
+are set so that the free ones decide, and all others so that their clauses do not.
 """
 
 from __future__ import annotations
@@ -50,12 +50,18 @@ def chosen(clauses: tuple[tuple[int, ...], ...], join: str, count: int) -> tuple
     for v in set(range(1, count + 1)) - taken:
         signs = sum((x > 0) - (x < 0) for clause in clauses for x in clause if abs(x) == v)
         values[v - 1] = (signs <= 0) == good
+    free += [v for v in range(count) if v + 1 not in taken][: MOST_FREE - len(free)]
     return sorted(free), values
 
 
+def rows_of(task: Clauses, n: int) -> Rows | None:
+    """At any n; it matters only whether the query is the last variable."""
+    return best_rows(task, n > max(abs(x) for clause in task.clauses() for x in clause))
+
+
 @lru_cache(maxsize=64)
-def best_rows(task: Clauses, n: int) -> Rows | None:
-    """The cut with the most rows; None where the formula has too many variables."""
+def best_rows(task: Clauses, longer: bool) -> Rows | None:
+    """The cut with the most rows; None where the formula has too many variables. longer: bits stand behind them."""
     clauses = task.clauses()
     used = sorted({abs(x) for clause in clauses for x in clause})
     if len(used) > MOST_VARIABLES:
@@ -75,7 +81,7 @@ def best_rows(task: Clauses, n: int) -> Rows | None:
         cut = int(positions[free[held - 1]]) + 1
         matrix = table.reshape(2**held, -1)
         _, rows = np.unique(matrix, axis=0, return_index=True)
-        if cut < n and (best is None or len(rows) > len(best[2])):
+        if (longer or cut < used[-1]) and (best is None or len(rows) > len(best[2])):
             _, columns = np.unique(matrix, axis=1, return_index=True)
             best = cut, held, rows, columns
     if best is None:
@@ -92,7 +98,7 @@ def best_rows(task: Clauses, n: int) -> Rows | None:
 
 def bits(task: Task, n: int) -> float:
     """log2 of the rows."""
-    found = best_rows(of_kind(Clauses, task), n)
+    found = rows_of(of_kind(Clauses, task), n)
     return low(len(found.prefixes)) if found else 0.0
 
 
@@ -101,7 +107,7 @@ def certificate(task: Task, n: int) -> Certificate:
     clauses = of_kind(Clauses, task)
     need(n <= MOST_N, f"a certificate for N = {n} is too large")
     clauses.domain(n)
-    found = best_rows(clauses, n)
+    found = rows_of(clauses, n)
     need(found is not None and len(found.prefixes) > 1, "this bound says nothing here")
     assert found is not None
     cut, positions, *sides = found

@@ -12,7 +12,7 @@ from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 from separatrix.tasks.fingerprint import Fingerprint
 
-MOST_N = 2**12
+MOST_N, MOST_RESIDUES = 2**12, 2**13
 
 
 def residues(task: Fingerprint, n: int) -> int:
@@ -28,8 +28,9 @@ def bits(task: Task, n: int) -> float:
 def certificate(task: Task, n: int) -> Certificate:
     """The numbers below the prime, or below 2^(N/2), in the one half and in the other."""
     fingerprint, half = of_kind(Fingerprint, task), n // 2
-    need(n <= MOST_N, f"a certificate for N = {n} is too large")
-    words = np.arange(residues(fingerprint, n))[:, None] >> np.minimum(np.arange(half), 62) & 1
+    count = residues(fingerprint, n)
+    need(n <= MOST_N and count <= MOST_RESIDUES, f"a certificate for N = {n} and {count} residues is too large")
+    words = np.arange(count)[:, None] >> np.minimum(np.arange(half), 62) & 1
     return rows_certificate(task, n, half, words, words)
 
 

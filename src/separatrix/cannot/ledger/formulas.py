@@ -54,12 +54,16 @@ def sides(task: FormulaValue) -> tuple[np.ndarray, np.ndarray]:
 
 
 def layout(task: FormulaValue, n: int) -> tuple[int, int]:
-    """(pairs, tokens of the formula inside them), as many as fit; (0, n) for postfix."""
+    """(pairs, tokens of the formula inside them), as many as fit; (0, n) for postfix.
+
+    Seven tokens or more are a formula wherever so many are at all.
+    """
     if task.written() != "infix":
         return 0, n
     hers, his = sides(task)
     each = hers.shape[1] + his.shape[1]
-    return next(((d, n - d * each) for d in range((n - 1) // each, 0, -1) if task.shapes(n - d * each)), (0, n))
+    most = (n - 1) // each
+    return next(((d, n - d * each) for d in (most, most - 1) if d > 0 and task.shapes(n - d * each)), (0, n))
 
 
 def inside(task: FormulaValue, n: int) -> np.ndarray:
