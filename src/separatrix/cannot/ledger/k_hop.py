@@ -147,7 +147,7 @@ for entry in (
         name="k-hop-recurrent",
         task="k-hop",
         arch="rnn",
-        source="INDEX behind the keys; compare Sanford, Hsu, Telgarsky 2024 (induction heads), Jelassi et al. 2024",
+        source="INDEX behind the keys; compare Sanford, Hsu, Telgarsky 2024 (induction heads)",
         expression="Σ_i log₂(S − i), i up to min(S − 2, (N − 1)/2), for k = 1",
         measure="state",
         merge=STATE,

@@ -68,7 +68,7 @@ def equality(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarr
 def nothing_arrives(task: Task, answers: np.ndarray) -> np.ndarray:
     """Whether the means behind the cut are all 0."""
     u = receivers(of_kind(SparsePropagation, task), answers.shape[1])
-    return (np.abs(answers[:, answers.shape[1] - u :, 0]) < 0.5).all(axis=1).astype(np.int64)
+    return np.asarray((np.abs(answers[:, answers.shape[1] - u :, 0]) < 0.5).all(axis=1), dtype=np.int64)
 
 
 registry.register("sparse-propagation-recurrent")(
