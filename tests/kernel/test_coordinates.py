@@ -251,7 +251,7 @@ def test_cells_that_contradict_each_other_are_noticed() -> None:
 
 
 def test_tasks_without_cells_say_what_a_box_answers() -> None:
-    """Relation composition: entries of B above the last row; a column that Bob does not hold a one for tells nothing."""
+    """Relation composition: entries of B above the last row, each read by a one of Bob's in the last row of A."""
     good = certificate("relation-composition-recurrent", "relation-composition", {}, 3)
     assert judge(good).accepted and float.fromhex(good.claim.bound) == 6.0
     suffixes, queries = good.arrays["suffixes"], good.arrays["queries"]
