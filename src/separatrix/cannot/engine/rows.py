@@ -9,7 +9,7 @@ from separatrix.cannot.engine.readings import low
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
 
-MOST_WORK = 2**28  # symbols that the kernel gives to the task
+MOST_WORK = 2**31  # symbols that the kernel gives to the task
 
 
 def rows_certificate(task: Task, n: int, cut: int, prefixes: np.ndarray, suffixes: np.ndarray) -> Certificate:
