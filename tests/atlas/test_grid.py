@@ -21,6 +21,9 @@ COMPARED = (  # rows where a witness and a bound of its family speak about the s
     "dyck",
     "match3-packed",
     "regular",
+    "match3-bigram",
+    "fingerprint",
+    "induction-heads",
 )
 APART = {  # pairs that never speak about the same tokens: pairs joined into one token, keys and labels apart
     ("associative-recall-quadratic", "associative-recall-one-layer"),

@@ -11,6 +11,7 @@ import pytest
 from separatrix.cannot import bounds_for, registry
 from separatrix.cannot.bound import Bound
 from separatrix.cannot.ledger import match3, pointer_chasing
+from separatrix.cannot.ledger.lists import LISTS
 from separatrix.cannot.reduction import DISJ, EQ, GT, INDEX, IP
 from separatrix.core.errors import UnknownError
 from separatrix.core.seeds import child
@@ -43,6 +44,29 @@ CASES: list[tuple[str, dict[str, object], tuple[int, ...]]] = [
         for a in ("identity", "product")
     ),
     *(("pointer-chasing", {"steps": s}, (2, 3, 6)) for s in (1, 2, 3, 4)),
+    *(
+        ("sparse-propagation", {"q": q, "dim": d, "eps": e}, (q, 7, 16))
+        for q, d in ((1, 1), (2, 2))
+        for e in (0.01, 0.9)
+    ),
+    ("relation-composition", {}, (1, 2, 5, 8)),
+    *(
+        ("match-sums", {"order": s, "modulus": m}, (1, 3, 4, 6, 20))
+        for s, m in ((2, 9), (3, 5), (3, 31), (3, 200), (4, 17), (4, 200), (5, 60), (8, 13))
+    ),
+    *(("match3-bigram", {"modulus": m}, (1, 2, 3, 4, 9, 20)) for m in (2, 3, 6, 12, 17)),
+    *(("match3-local", {"modulus": m, "window": w}, (2, 3, 6)) for m in (8, 9, 17, 40) for w in (1, 3)),
+    *(("fingerprint", {"prime": p}, (2, 4, 8, 20)) for p in (3, 257)),
+    *(
+        ("clauses", {"formula": f, "join": j, "least": k}, (4, 5, 9))
+        for f in ("1 -2, 3 4", "1 3, -2 4, 2 -3", "1 2 3 4", "4")
+        for j, k in (("and", 1), ("or", 0), ("and", 0))
+    ),
+    *(("k-hop", {"k": k, "symbols": s}, (1, 2, 3, 8, 20)) for k in (1, 2, 16) for s in (2, 3, 4, 16)),
+    ("boolean-formula", {}, (1, 8, 9, 16, 57)),
+    ("boolean-formula", {"encoding": "plof"}, (1, 2, 3, 10)),
+    *(("arithmetic-formula", {"ring": r}, (1, 5, 9, 17, 57)) for r in ("gf2", "z6", "min-plus")),
+    *(("arithmetic-formula", {"ring": r, "encoding": "plof"}, (1, 3, 9)) for r in ("gf2", "or-and", "matrix2-gf2")),
 ]
 
 
@@ -72,7 +96,8 @@ def test_certificates_are_accepted_and_claim_what_the_formula_says(
 
 def test_every_bound_is_tried_here_or_in_the_first_ledger_tests() -> None:
     older = ("index-lookup", "match2", "sparse-averaging")
-    assert {bound.task for _, bound in registry.items()} == {name for name, *_ in CASES} | set(older)
+    lists = {kind.name for kind, *_ in LISTS}  # in `test_list_bounds`
+    assert {bound.task for _, bound in registry.items()} == {name for name, *_ in CASES} | set(older) | lists
 
 
 def test_problems_by_hand() -> None:

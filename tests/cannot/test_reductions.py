@@ -15,6 +15,7 @@ import pytest
 from cannot.test_problems import CASES
 from separatrix.cannot import registry
 from separatrix.cannot.bound import Bound
+from separatrix.cannot.ledger.lists import LISTS
 from separatrix.cannot.reduction import Problem
 from separatrix.core.seeds import child
 from separatrix.core.task import Task
@@ -35,12 +36,19 @@ MORE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("multi-query-recall", {"keys": 12, "labels": 2}, (12,)),
     *(("pointer-chasing", {"steps": s}, (12,)) for s in (2, 3)),
     ("match3", {"modulus": 64}, (33,)),
+    ("match3-local", {"modulus": 1040}, (5,)),
+    ("relation-composition", {}, (11,)),
 ]
 ELSEWHERE = {
     "sparse-averaging-feed-forward":
         ("verify.test_first_layer", "test_any_net_on_a_narrow_layer_errs_by_the_stated_amount"),
     "regular-recurrent": ("cannot.test_automata", "test_the_count_is_that_of_the_whole_matrix"),
     "pointer-chasing-decoder": ("cannot.test_problems", "test_layered_bounds_say_when_they_are_vacuous"),
+    "match-sums-recurrent-rows": ("cannot.test_counted", "test_sets_of_residues_are_the_rows_at_the_last_cut"),
+    "k-hop-recurrent-rows": ("cannot.test_counted", "test_short_words_are_the_rows_at_the_last_cut"),
+    "clauses-recurrent": ("cannot.test_counted", "test_clauses_have_the_rows_of_the_best_cut"),
+    **{f"{kind.name}-recurrent": ("cannot.test_list_bounds", "test_every_two_words_are_told_apart")
+       for kind, *_ in LISTS},
 }  # fmt: skip
 SMALL = ("parity-recurrent", "word-problem-recurrent")  # problems of few bits
 

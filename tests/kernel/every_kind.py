@@ -325,6 +325,8 @@ CASES: dict[str, Callable[[], Made]] = {
     "gadget-sampled": lambda: joined(True),
     "birthday": birthday,
     "reading": lambda: bound("greater-than-recurrent", "greater-than", 6),
+    "lists": lambda: bound("maximum-subarray-recurrent", "maximum-subarray", 6, eps=0.1),
+    "lists order": lambda: bound("sorting-recurrent", "sorting", 5, eps=0.3),
     "bits-exhaustive": lambda: quantised("bits-exhaustive"),
     "bits-counterexample": lambda: quantised("bits-counterexample"),
     "bits-solver": lambda: quantised("bits-solver"),

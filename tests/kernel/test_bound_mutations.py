@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from separatrix.core.task import Task
 from separatrix.kernel import judge_file
 from separatrix.tasks import make_task
 
-KINDS = ("communication", "coordinates", "coordinates-real", "swap-rows", "pointer-rows", "first-layer-rank")
+KINDS = (
+    *("communication", "coordinates", "coordinates-constant", "coordinates-real"),
+    *("swap-rows", "pointer-rows", "first-layer-rank"),
+)
 
 
 def original(kind: str) -> Certificate:
@@ -32,6 +36,8 @@ def original(kind: str) -> Certificate:
             return Matrix.of(make_task("match2", {"modulus": 5}), 4).rows()
         case "coordinates":
             return registry.get("index-lookup-recurrent").certificate(make_task("index-lookup", {"symbols": 4}), 5)
+        case "coordinates-constant":  # a task without cells
+            return registry.get("relation-composition-recurrent").certificate(make_task("relation-composition"), 3)
         case "coordinates-real":  # N = q is where the ledger reads a number on its own
             task = make_task("sparse-averaging", {"q": 2, "eps": 0.24})
             return registry.get("sparse-averaging-recurrent-levels").certificate(task, 2)
@@ -66,6 +72,12 @@ def edit(good: Certificate, bound: float | None = None, n: int | None = None, **
     return replace(good, claim=claim, evidence=evidence, arrays=arrays)
 
 
+@cache
+def entries(n: int, cut: int) -> float:
+    """The rows of relation composition at a cut."""
+    return math.log2(len(Matrix.of(make_task("relation-composition"), n, cut).labels))
+
+
 def most(certificate: Certificate) -> float:
     """An amount that suffices: what the claim of a true certificate cannot exceed."""
     claim = certificate.claim
@@ -81,6 +93,8 @@ def most(certificate: Certificate) -> float:
             return n * math.log2(task.symbols)  # type: ignore[attr-defined]
         case _ if claim.task == "match2":
             return math.log2(len(Matrix.of(task, n).labels))
+        case _ if claim.task == "relation-composition":
+            return entries(n, int(certificate.evidence["cut"]))
         case _:  # every number of Alice to within eps
             return min(int(certificate.evidence.get("cut", n - 1)), n - 1) * dim * math.log2(math.ceil(1 / eps))
 
@@ -144,6 +158,16 @@ def true_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
                 parts: dict[str, Any] = {name: good.arrays[name][keep] for name in names}
                 symbols = np.tile(np.arange(4), 4)
                 yield edit(good, 8.0, **parts, offsets=np.arange(5) * 4, symbols=symbols, fillers=rng.integers(0, 4, 5))
+        case "coordinates-constant":
+            for _ in range(40):  # the last row of B is Bob's, and does not matter but for a one at its own column
+                suffixes = good.arrays["suffixes"] + rng.integers(0, 2, (6, 3)) * (good.arrays["suffixes"] == 0)
+                yield edit(good, suffixes=suffixes * [1, 1, 0] + good.arrays["suffixes"] * [0, 0, 1])
+            for p in range(6):
+                keep = np.delete(np.arange(6), p)
+                names = ("positions", "suffixes", "queries")
+                parts = {name: good.arrays[name][keep] for name in names}
+                fillers = rng.integers(0, 2, 6)
+                yield edit(good, 5.0, **parts, offsets=np.arange(6) * 2, symbols=np.tile([0, 1], 5), fillers=fillers)
         case "coordinates-real":
             for eps in rng.uniform(0.02, 0.24, 40):
                 yield edit(good, eps=float(eps))

@@ -134,6 +134,15 @@ def test_real_parts_stay_in_the_ball() -> None:
     assert not judge(replace(good, arrays=good.arrays | {"prefix_reals": bad})).accepted
 
 
+@pytest.mark.parametrize(("n", "accepted"), [(2**10, True), (2**10 + 1, False)])
+def test_sums_of_too_many_numbers_are_not_taken_as_accurate(n: int, accepted: bool) -> None:
+    task = make_task("prefix-sums", {"low": -1.0, "high": 1.0, "eps": 0.5})
+    reals = {"prefix_reals": np.array([[[-1.0]], [[1.0]]]), "suffix_reals": np.zeros((1, n - 1, 1))}
+    tokens = {"prefixes": np.zeros((2, 1), dtype=np.int64), "suffixes": np.zeros((1, n - 1), dtype=np.int64)}
+    verdict = judge(certificate(task, n, 1.0, {"cut": 1, "measure": "rows"}, **tokens, **reals))
+    assert (verdict.accepted, verdict.exit_code) == ((True, 0) if accepted else (False, 3)), verdict.sentence
+
+
 def test_fooling_sets_of_real_answers_are_undecided() -> None:
     good = signs(1, 0.01, 2.0)
     verdict = judge(replace(good, evidence=good.evidence | {"measure": "fooling"}))

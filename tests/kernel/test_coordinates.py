@@ -248,3 +248,25 @@ def test_cells_that_contradict_each_other_are_noticed() -> None:
     task = _Biased(8)
     with pytest.raises(Exception, match="different answers"):
         _amount(Case(task, 4, good.claim, REAL, good.evidence, good.arrays, None, {}), task.domain(4))
+
+
+def test_tasks_without_cells_say_what_a_box_answers() -> None:
+    """Relation composition: entries of B above the last row, each read by a one of Bob's in the last row of A."""
+    good = certificate("relation-composition-recurrent", "relation-composition", {}, 3)
+    assert judge(good).accepted and float.fromhex(good.claim.bound) == 6.0
+    suffixes, queries = good.arrays["suffixes"], good.arrays["queries"]
+    assert not judge(changed(good, suffixes=np.zeros_like(suffixes))).accepted
+    assert not judge(changed(good, suffixes=np.full_like(suffixes, 2))).accepted  # either of two entries
+    assert not judge(changed(good, queries=np.roll(queries, 1))).accepted
+    silent = make_task("prefix-products", {"group": "z3"})
+    claim = replace(good.claim, task=silent.name, parameters=silent.parameters(), n=4)
+    arrays = {
+        "positions": np.array([0]),
+        "offsets": np.array([0, 2]),
+        "symbols": np.array([0, 1]),
+        "fillers": np.zeros(2, dtype=np.int64),
+        "suffixes": np.zeros((1, 2), dtype=np.int64),
+        "queries": np.array([3]),
+    }
+    verdict = judge(replace(good, claim=claim, evidence={"cut": 2}, arrays=arrays, task_sha256=silent.source_sha256()))
+    assert verdict.exit_code == 3 and "no cells" in verdict.sentence

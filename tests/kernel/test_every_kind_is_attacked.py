@@ -78,6 +78,7 @@ ATTACKS: dict[str, Tests] = {
     "gadget": both("test_gadget_mutations"),
     "gadget-sampled": both("test_gadget_mutations"),
     "birthday": both("test_gadget_mutations"),
+    "lists": both("test_lists_mutations"),
     "bits-exhaustive": (BITS,),
     "bits-counterexample": (("test_bits", "test_attacks_on_counterexamples"),),
     "bits-solver": (BITS,),
@@ -99,6 +100,7 @@ def test_an_attack_asks_for_a_hundred_claims(kind: str) -> None:
     (BOUNDS, {"communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank"}),
     (PARTY, {"communication", "boxes", "decoding", "reading"}),
     ("test_gadget_mutations", {"gadget", "gadget-sampled", "birthday"}),
+    ("test_lists_mutations", {"lists"}),
 ])  # fmt: skip
 def test_the_files_about_bounds_submit_the_kinds_that_they_stand_for(module: str, kinds: set[str]) -> None:
     made = importlib.import_module(f"kernel.{module}")

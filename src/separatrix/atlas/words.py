@@ -132,7 +132,7 @@ TASKS = {
     "inner-product": TaskWords("Inner product", PAIRS, "of the two halves, modulo 2", {}),
     "greater-than": TaskWords("Greater than", PAIRS, "first half > second half, in binary", {}),
     "clauses": TaskWords(
-        "*k*-DNF", PAIRS, "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {"formula": "1 -2, 3 4", "join": "or"}
+        "*k*-DNF", PAIRS, "(*x*_{1} ∧ ¬*x*_{2}) ∨ (*x*_{3} ∧ *x*_{4})", {"formula": "1 -2, 3 4", "join": "and"}
     ),
     "majority": TaskWords("Majority", ORDER, "more ones than zeros, *N* odd", {}),
     "parity": TaskWords("Parity", ORDER, "is the number of ones odd?", {}),
@@ -151,8 +151,10 @@ TASKS = {
     "prefix-sums": TaskWords("Prefix sums", LISTS, "running totals", {}),
     "prefix-minima": TaskWords("Prefix minima", LISTS, "least number so far", {}),
     "prefix-maxima": TaskWords("Prefix maxima", LISTS, "greatest number so far", {}),
-    "prefix-medians": TaskWords("Prefix medians", LISTS, "median of the numbers so far", {}),
-    "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}),
+    "prefix-medians": TaskWords(
+        "Prefix medians", LISTS, "median of the numbers so far", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"
+    ),
+    "sorting": TaskWords("Sorting", LISTS, "all numbers in order", {}, lambda n: {"eps": 1e-3 / n}, "eps = 0.001/*N*"),
     "routing": TaskWords("Routing", LISTS, "every number at the place that it names", {}),
     "maximum-subarray": TaskWords("Maximum subarray", LISTS, "largest sum of a run", {}),
     "total": TaskWords("Total", LISTS, "sum of all numbers, everywhere", {}),

@@ -40,7 +40,7 @@ NAME = "python-flint (Arb)"  # what a claim that was derived here trusts besides
 MOST_INPUTS = 2**16
 EXACT = (
     *("communication", "coordinates", "swap-rows", "pointer-rows", "first-layer-rank", "boxes", "reading"),
-    *("gadget", "gadget-sampled", "birthday"),
+    *("gadget", "gadget-sampled", "birthday", "lists"),
     *("bits-exhaustive", "bits-counterexample", "bits-solver", "automaton"),
 )
 

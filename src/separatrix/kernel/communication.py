@@ -46,6 +46,7 @@ MOST_CELLS = 2**26  # entries of the matrix
 MOST_WORK = 2**31  # symbols that are given to the task
 BLOCK = 2**22  # of them at a time
 MOST_RANK = 2**12
+MOST_REALS = 2**10  # a task that adds so many in float64 is off by less than n^2 2^-53, which SLACK covers
 
 
 def check(case: Case) -> str:
@@ -228,6 +229,8 @@ def _reals(case: Case, reals: Reals, name: str, rows: int, columns: int) -> np.n
         raise InputError(f"array {name} must hold finite float64 numbers, {rows} x {columns} x {reals.dim}")
     if reals.kind not in ("ball", "box"):
         raise UnknownError("real parts must lie in a ball or in a box")
+    if case.n > MOST_REALS:
+        raise UnknownError(f"real answers are taken to be accurate for up to {MOST_REALS} numbers, not {case.n}")
     size = np.abs(array)
     if reals.kind == "box":
         if max(abs(reals.low), abs(reals.high)) > 1.0:  # answers are taken to be accurate for numbers up to 1

@@ -4,7 +4,8 @@ Alice holds the positions before the cut: used position p any symbol of a set A_
 each p the evidence names Bob's tokens y_p and a scored position of his. If on the whole product of the sets the answer
 at (x, y_p) depends on x_p alone, and injectively, then different x have different rows: prod |A_p| rows, and a
 recurrent model carries sum log2 |A_p| bits across the cut (index lookup: Bhattamishra et al. 2024, Theorem 3).
-Labels are read off the task's cells: a cell that contains every such input with x_p = s carries the answer for s.
+Labels are read off the task's cells: a cell that contains every such input with x_p = s carries the answer for s. For
+tasks without cells they come from `Task.constant`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from separatrix.core.domain import CellGroup, Labels, PointerSets, Sequence
 from separatrix.core.errors import InputError, RejectedError, UnknownError
+from separatrix.core.task import Task
 from separatrix.kernel import levels
 from separatrix.kernel.case import Case
 from separatrix.kernel.needs import (
@@ -122,7 +124,8 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
     for query in np.unique(boxes.queries).tolist():
         groups = case.task.cells(case.n, query)
         if groups is None:
-            raise UnknownError(f"task {case.task.name} has no cells; nothing can be said about all inputs")
+            work = _constant(case, boxes, query, work)
+            continue
         waiting: dict[int, list[int]] = {}
         for k in np.flatnonzero(boxes.queries == query).tolist():
             waiting.setdefault(int(boxes.suffixes[k, query - boxes.cut]), []).append(k)
@@ -138,7 +141,7 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
         at = int(np.argmax(boxes.found < 0))
         k = int(np.searchsorted(boxes.offsets, at, side="right")) - 1
         raise RejectedError(
-            f"position {boxes.positions[k]} = {boxes.symbols[at]}: no cell contains every input with these Bob tokens"
+            f"position {boxes.positions[k]} = {boxes.symbols[at]}: the answer is not known with these Bob tokens"
         )
     sizes = np.diff(boxes.offsets)
     owner = np.repeat(np.arange(len(sizes)), sizes)
@@ -147,6 +150,28 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
         raise RejectedError("two symbols of one position get the same answer")
     each = zip(*np.unique(sizes, return_counts=True), strict=True)
     return boxes.cut, len(sizes), sum((int(count) * log2_low(int(size)) for size, count in each), Fraction(0))
+
+
+def _constant(case: Case, boxes: Boxes, query: int, work: int) -> int:
+    """Notes what the task says of every box that is asked about at `query`; returns the work that is left."""
+    task = case.task
+    if type(task).constant is Task.constant:  # it decides no boxes
+        raise UnknownError(f"task {task.name} has no cells; nothing can be said about all inputs")
+    sets = np.split(boxes.symbols, boxes.offsets[1:-1])
+    hers = [boxes.fillers[p : p + 1] for p in range(boxes.cut)]
+    for p, symbols in zip(boxes.positions.tolist(), sets, strict=True):
+        hers[p] = symbols
+    for k in np.flatnonzero(boxes.queries == query).tolist():
+        for at, symbol in enumerate(sets[k].tolist(), int(boxes.offsets[k])):
+            work -= len(boxes.symbols) + len(boxes.single)
+            if work < 0:
+                raise UnknownError(f"this task has more than {MOST_WORK} symbols of boxes to read")
+            box = [*hers, *boxes.suffixes[k][:, None]]
+            box[int(boxes.positions[k])] = np.array([symbol])
+            label = task.constant(case.n, query, tuple(box))
+            if label is not None:
+                boxes.found[at] = label
+    return work
 
 
 def _read(boxes: Boxes, group: CellGroup, asked: list[int]) -> None:

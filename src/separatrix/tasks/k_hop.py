@@ -74,6 +74,24 @@ class KHop(Task):
             where = np.take_along_axis(find, where, axis=1)
         return np.where(where > 0, np.take_along_axis(tokens, where, axis=1), self.symbols)
 
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """Hop by hop, as long as every symbol that a hop looks at is known, or is not what it looks for."""
+        where = query
+        for _ in range(min(self.k, n)):
+            if len(box[where]) != 1:
+                return None
+            wanted = box[where][0]
+            before = next((j for j in range(where, 0, -1) if (box[j - 1] == wanted).any()), 0)
+            if before and len(box[before - 1]) != 1:
+                return None
+            if before in (0, where):  # nowhere, or it stays
+                where = before
+                break
+            where = before
+        if where == 0:
+            return self.symbols
+        return int(box[where][0]) if len(box[where]) == 1 else None
+
     def factors(self) -> dict[str, tuple[Task, ...]]:
         """The symbol before, one hop, doublings; pointers carry the symbol that they point to."""
         s, hops = self.symbols, doublings(self.k)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -56,6 +57,18 @@ class Match3Bigram(Task):
     def factors(self) -> dict[str, tuple[Task, ...]]:
         """The right neighbour's sum, then a partner among the sums."""
         return {"sums": (Neighbour(self.modulus), Meets(self.modulus))}
+
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """1 if two neighbours that are known do it, 0 if none can."""
+        if type(self) is not Match3Bigram or len(box[query]) != 1:  # the steps answer something else
+            return None
+        wanted, possible = -int(box[query][0]) % self.modulus, False
+        for left, right in pairwise(box):
+            hits = (left[:, None] + right) % self.modulus == wanted
+            if hits.all():
+                return 1
+            possible |= bool(hits.any())
+        return None if possible else 0
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

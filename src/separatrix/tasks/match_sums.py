@@ -70,6 +70,20 @@ class MatchSums(Task):
             last = (-a - first.sum(axis=1)) % self.modulus
             yield TupleGroup(query, a, np.concatenate([first, last[:, None]], axis=1))
 
+    def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
+        """1 if numbers that are sure to stand there do it, 0 if no numbers that may stand there do."""
+        if len(box[query]) != 1:
+            return None
+        sure = np.unique(np.concatenate([symbols for symbols in box if len(symbols) == 1]))
+        wanted = -int(box[query][0]) % self.modulus
+        for held, label in ((sure, 1), (np.unique(np.concatenate(box)), 0)):
+            sums = held
+            for _ in range(self.order - 2):
+                sums = np.unique((sums[:, None] + held) % self.modulus)
+            if bool((sums == wanted).any()) == bool(label):
+                return label
+        return None
+
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"
     ) -> tuple[np.ndarray, None]:

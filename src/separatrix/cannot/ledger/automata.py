@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from separatrix.cannot.bound import STATE, Bound, certificate, need, of_kind, registry, state_violated
+from separatrix.cannot.bound import STATE, Bound, need, of_kind, registry, state_violated
 from separatrix.cannot.engine.readings import low
+from separatrix.cannot.engine.rows import rows_certificate
 from separatrix.cannot.reduction import EQ, Reduction, last_answer, numbers
 from separatrix.core.certificate import Certificate
 from separatrix.core.task import Task
@@ -108,7 +109,7 @@ def regular_certificate(task: Task, n: int) -> Certificate:
                 pair = (int(table[pair[0], symbol]), int(table[pair[1], symbol]))
             suffixes.append(word)
     prefixes = np.array([_way(table, ways, state) for state in states])
-    return rows(task, n, cut, prefixes, np.unique(np.array(suffixes), axis=0))
+    return rows_certificate(task, n, cut, prefixes, np.unique(np.array(suffixes), axis=0))
 
 
 def _way(table: np.ndarray, ways: list[Vector], state: int) -> list[int]:
@@ -118,13 +119,6 @@ def _way(table: np.ndarray, ways: list[Vector], state: int) -> list[int]:
         word.append(int((table[before] == state).argmax()))
         state = before
     return word[::-1]
-
-
-def rows(task: Task, n: int, cut: int, prefixes: np.ndarray, suffixes: np.ndarray) -> Certificate:
-    """The claim that so many prefixes have different rows."""
-    evidence = {"measure": "rows", "cut": cut}
-    bound = low(len(prefixes))
-    return certificate(task, n, "communication", "rnn", "state", bound, evidence, prefixes=prefixes, suffixes=suffixes)
 
 
 def word_bits(task: Task, n: int) -> float:
@@ -147,7 +141,7 @@ def word_certificate(task: Task, n: int) -> Certificate:
     need(2 <= n <= MOST_N, "this bound says nothing here, or a certificate is too large")
     every, cut = np.arange(word.order), middle(n)
     made = word_inputs(word, n, every, every)
-    return rows(task, n, cut, made[:, :cut], made[:, cut:])
+    return rows_certificate(task, n, cut, made[:, :cut], made[:, cut:])
 
 
 def word_equality(task: Task, n: int, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, None]:

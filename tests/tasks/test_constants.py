@@ -1,0 +1,51 @@
+"""What tasks say of boxes is what all their words answer, and where it varies they say nothing."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from separatrix.core.task import Task
+from separatrix.tasks import make_task
+from separatrix.tasks.match3_bigram import Match3Bigram, Meets, Neighbour
+
+TASKS = [
+    *(("match-sums", {"order": s, "modulus": m}, 4) for s, m in ((2, 5), (3, 4), (4, 7), (5, 3))),
+    *(("match3-bigram", {"modulus": m}, 4) for m in (2, 3, 5)),
+    *(("k-hop", {"k": k, "symbols": s}, 5) for k in (1, 2, 3, 16) for s in (2, 3)),
+    ("relation-composition", {}, 2),
+]
+
+
+def boxes(task: Task, n: int, rng: np.random.Generator, count: int):
+    """Random boxes, most of whose positions hold one symbol; all of their words."""
+    domain = task.domain(n)
+    for _ in range(count):
+        sizes = np.where(rng.random(domain.positions) < 0.6, 1, rng.integers(1, 4, domain.positions))
+        box = tuple(
+            np.sort(rng.choice(np.asarray(a), min(int(k), len(a)), replace=False))
+            for a, k in zip(domain.alphabets, sizes, strict=True)
+        )
+        yield box, np.array(list(itertools.product(*box)))
+
+
+@pytest.mark.parametrize(("name", "parameters", "n"), TASKS, ids=str)
+def test_a_box_has_the_answer_of_all_its_words(name: str, parameters: dict[str, object], n: int) -> None:
+    task, rng, told, silent = make_task(name, parameters), np.random.default_rng(7), 0, 0
+    for box, words in boxes(task, n, rng, 300):
+        answers = task.answer(words)
+        for column, query in enumerate(task.queries(n)):
+            label, seen = task.constant(n, query, box), set(answers[:, column].tolist())
+            assert label is None or seen == {label}, (box, query, label, seen)
+            assert label is not None or len(words) > 1, (box, query)
+            told, silent = told + (label is not None), silent + (label is None and len(seen) == 1)
+    assert told > 200 and silent < told
+
+
+def test_the_steps_of_a_task_say_nothing() -> None:
+    """They are of its class, and answer something else."""
+    box = (np.array([1]), np.array([2]), np.array([0]))
+    assert Match3Bigram(5).constant(3, 0, box) is not None
+    assert Neighbour(5).constant(3, 0, box) is None and Meets(5).constant(3, 0, box) is None
