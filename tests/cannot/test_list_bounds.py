@@ -34,6 +34,9 @@ def words(good: Certificate) -> np.ndarray:
         cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
         chosen = np.array(list(itertools.combinations_with_replacement(range(k), cut)))
         return a["grid"][0] + chosen * a["grid"][1]
+    if good.evidence["by"] == "payloads":
+        cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
+        return a["grid"][0] + np.array(list(itertools.product(range(k), repeat=cut))) * a["grid"][1]
     return a["base"] + np.array(list(itertools.product(*map(range, a["levels"].tolist())))) @ a["directions"]
 
 
@@ -47,7 +50,14 @@ def test_every_two_words_are_told_apart(name: str) -> None:
         good = made(name, n, eps=0.495)
         hers = words(good)
         assert math.log2(len(hers)) == pytest.approx(float.fromhex(good.claim.bound), abs=1e-9)
-        assert told_apart(near, hers, good.arrays["words"])
+        if name == "routing":
+            payloads = np.pad(hers, ((0, 0), (0, n - hers.shape[1])))
+            sent = np.broadcast_to(good.arrays["destinations"], payloads.shape)
+            answers = near.answer(np.zeros(payloads.shape), np.stack([sent, payloads], axis=2))[:, hers.shape[1] :, 0]
+            gaps = np.abs(answers[:, None] - answers[None]).max(axis=2)
+            assert (gaps[~np.eye(len(hers), dtype=bool)] > 2 * 0.4949).all()
+        else:
+            assert told_apart(near, hers, good.arrays["words"])
         assert float.fromhex(good.claim.bound) <= most(good) + 1e-9
         tried += len(hers) > 1
     assert tried >= 4

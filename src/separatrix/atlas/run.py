@@ -164,6 +164,7 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
         "prefix-maxima": (16, 64),
         "prefix-medians": (16, 64),
         "sorting": (16, 64),
+        "routing": (16, 64),
         "maximum-subarray": (16, 64),
         "total": (16, 64),
         "least": (16, 64),

@@ -11,6 +11,9 @@ If every rank is read, words with different numbers are told apart: C(K + cut - 
 is one of the linear forms of the answer (an extreme of such forms), the extreme one on the whole box of t, and changes
 by more than 2 eps with t_k and with nothing else: prod K_k words.
 
+`payloads`: routed inputs, of which the destinations are given and Alice's payloads are any of K levels that lie more
+than 2 eps apart. An answer behind the cut that is the payload of one of her positions reads it: K words for each.
+
 Claim: `state` of `rnn`.
 """
 
@@ -21,7 +24,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from separatrix.core.closed_form import Extreme, OrderStatistic, PrefixMedian
+from separatrix.core.closed_form import Delivered, Extreme, OrderStatistic, PrefixMedian
 from separatrix.core.domain import PointerSets, RealAnswer, Reals, Sequence
 from separatrix.core.errors import InputError, RejectedError, UnknownError
 from separatrix.kernel.case import Case
@@ -37,8 +40,11 @@ def check(case: Case) -> str:
     """The claim in a sentence, or an error."""
     claim, domain, outputs = claimed(case, "rnn", "state"), open_domain(case), case.task.outputs()
     box = domain.reals
-    if not isinstance(outputs, RealAnswer) or box is None or (outputs.dim, box.dim, box.kind) != (1, 1, "box"):
-        raise UnknownError("this argument is about one real number a position, and one as an answer")
+    routed = case.evidence.get("by") == "payloads"
+    if not isinstance(outputs, RealAnswer) or outputs.dim != 1:
+        raise UnknownError("this argument is about one real number as an answer")
+    if box is None or (box.dim, box.kind) != ((2, "routed") if routed else (1, "box")):
+        raise UnknownError("this argument is about one real number a position, with a destination if by payloads")
     if domain.positions != case.n or any(isinstance(a, PointerSets) or len(a) != 1 for a in domain.alphabets):
         raise UnknownError("this argument is about tokens that are nothing but their number")
     gap = 2 * Fraction(outputs.eps)
@@ -49,8 +55,11 @@ def check(case: Case) -> str:
         case "directions":
             cut, amount = _directions(case, domain, box, gap)
             what = f"numbers that Bob can read: {len(case.arrays['levels'])}"
+        case "payloads":
+            cut, count, amount = _payloads(case, domain, box, gap)
+            what = f"payloads that positions behind it answer with: {count}"
         case by:
-            raise InputError(f"by {by!r} is none of order, directions")
+            raise InputError(f"by {by!r} is none of order, directions, payloads")
     require(claim, amount, "bits")
     return (
         f"every recurrent model (any transition, one pass) that answers {case.where} right at the positions from {cut} "
@@ -63,13 +72,10 @@ def _order(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tuple[int
     _, cut, levels = case.fields(by=str, cut=int, levels=int)
     cut_of(cut, domain)
     named_arrays(case, "grid", "words", "reads")
-    first, step = map(Fraction, _numbers(case, "grid", 2).tolist())
-    last = first + (levels - 1) * step
     words, reads = _words(case, box, cut), integers(case, "reads", None, 2)
-    if not 2 <= levels <= MOST_LEVELS or cut > MOST_NUMBERS:
-        raise InputError(f"levels = {levels}, cut = {cut}; take 2 or more levels, and at most {MOST_NUMBERS} numbers")
-    if not step > gap or not Fraction(box.low) <= first or not last <= Fraction(box.high):
-        raise RejectedError("the levels are not told apart within eps, or leave the box")
+    if cut > MOST_NUMBERS:
+        raise InputError(f"cut = {cut}; take at most {MOST_NUMBERS} numbers")
+    first, last = _levels(case, box, levels, gap)
     if reads.size > MOST_WORK or words.size > MOST_WORK:
         raise UnknownError("these are too many words to read")
     scored, found = set(case.task.queries(case.n)), set[int]()
@@ -92,6 +98,36 @@ def _order(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tuple[int
     if len(found) != cut:
         raise RejectedError(f"{cut - len(found)} ranks of Alice's numbers are not read")
     return cut, log2_low(math.comb(levels + cut - 1, cut))
+
+
+def _levels(case: Case, box: Reals, levels: int, gap: Fraction) -> tuple[Fraction, Fraction]:
+    """The first and the last of so many levels, from the array `grid`; proved to lie in the box, and far apart."""
+    first, step = map(Fraction, _numbers(case, "grid", 2).tolist())
+    last = first + (levels - 1) * step
+    if not 2 <= levels <= MOST_LEVELS:
+        raise InputError(f"levels = {levels}; take 2 to {MOST_LEVELS}")
+    if not step > gap or not Fraction(box.low) <= first or not last <= Fraction(box.high):
+        raise RejectedError("the levels are not told apart within eps, or leave the box")
+    return first, last
+
+
+def _payloads(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tuple[int, int, Fraction]:
+    """(cut, how many payloads are read, bits) of words whose payloads are levels."""
+    _, cut, levels = case.fields(by=str, cut=int, levels=int)
+    cut_of(cut, domain)
+    named_arrays(case, "grid", "destinations")
+    _levels(case, box, levels, gap)
+    places, read = integers(case, "destinations", case.n), set[int]()
+    if not np.array_equal(np.sort(places), np.arange(case.n)):
+        raise RejectedError("the destinations are no permutation of the positions")
+    sender = np.argsort(places).tolist()
+    for query in case.task.queries(case.n):
+        form = case.task.closed_form(case.n, query) if query >= cut else None
+        if isinstance(form, Delivered) and 0 <= form.destination < case.n and sender[form.destination] < cut:
+            read.add(sender[form.destination])
+    if not read:
+        raise RejectedError("no position behind the cut answers with a payload that stands before it")
+    return cut, len(read), len(read) * log2_low(levels)
 
 
 def _directions(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tuple[int, Fraction]:

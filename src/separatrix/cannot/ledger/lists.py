@@ -3,7 +3,8 @@
 K numbers from low to high that lie more than 2 eps apart are told apart where an answer is one of them. Sums count the
 whole width of N - 1 numbers; least and greatest are one number; the greatest sum of a run is two, the best so far and
 the best that ends here; sorting and prefix medians are all of half of the numbers, up to their order, for Bob's numbers
-are the least or the greatest there are, and then his positions answer with Alice's by rank.
+are the least or the greatest there are, and then his positions answer with Alice's by rank. Of routed numbers half can
+be sent behind the cut.
 
 The answers that count are those of the last positions. Where a task asks its earlier positions about numbers behind
 them (sorting, total, least, greatest), no model of one pass answers these at all, whatever its size.
@@ -28,6 +29,7 @@ from separatrix.tasks.prefix_extremes import PrefixMaxima, PrefixMinima
 from separatrix.tasks.prefix_medians import PrefixMedians
 from separatrix.tasks.prefix_sums import PrefixSums
 from separatrix.tasks.real_list import RealList
+from separatrix.tasks.routing import Routing
 from separatrix.tasks.sorting import Sorting
 
 MOST_LEVELS = 2**53
@@ -197,6 +199,20 @@ def medians_certificate(task: Task, n: int) -> Certificate:
     return order_certificate(task, n, cut, words, [*reads, (2, cut + cut % 2)])
 
 
+def payload_bits(task: Task, n: int) -> float:
+    """floor(N/2) log2 ceil(s/eps)."""
+    return log2_sum({levels(task, whole(task))[0]: n // 2})
+
+
+def payload_certificate(task: Task, n: int) -> Certificate:
+    """The first floor(N/2) payloads go behind the cut, the others before it."""
+    (k, step), (bottom, *_), cut = levels(task, whole(task)), box(task), n // 2
+    need(2 <= n <= 2**16 and k >= 2, f"this bound says nothing here, or a certificate for N = {n} is too large")
+    arrays = {"grid": np.array([bottom, step]), "destinations": (np.arange(n) + n - cut) % n}
+    evidence = {"by": "payloads", "cut": cut, "levels": k}
+    return certificate(task, n, "lists", "rnn", "state", payload_bits(task, n), evidence, **arrays)
+
+
 def vacuous(bits: Callable[[Task, int], float], fewest: int) -> Callable[[Task, int], str | None]:
     """A sentence for short lists, and where eps is as large as the numbers."""
 
@@ -221,6 +237,7 @@ LISTS = (
         order_bits(lambda n: n // 2),
         sorting_certificate,
     ),
+    (Routing, "⌊N/2⌋ log₂ ⌈s/eps⌉, for numbers from −s to s", 2, payload_bits, payload_certificate),
     (
         PrefixMedians,
         "log₂ C(K + c − 1, c), c = ⌈N/2⌉, K = ⌈s/eps⌉",
