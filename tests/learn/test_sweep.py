@@ -13,13 +13,13 @@ import pytest
 from learn.killed import table
 from separatrix.core import jobs
 from separatrix.core.errors import InputError, SeparatrixError
-from separatrix.learn.cohort import Member
+from separatrix.learn.cohort import Cohort, Member
 from separatrix.learn.experiment import Experiment, points
 from separatrix.learn.recipe import Recipe
 from separatrix.learn.run import Run
 from separatrix.learn.standard import one_layer
 from separatrix.learn.store import Finished, Store
-from separatrix.learn.sweep import estimate, groups, sweep
+from separatrix.learn.sweep import estimate, groups, sweep, train_group
 from separatrix.models.model import Model
 from separatrix.tasks.index_lookup import IndexLookup
 
@@ -52,6 +52,18 @@ def test_results_depend_on_no_cohort_and_no_worker(tmp_path: Path) -> None:
         assert sweep("x", some_runs(), measure, store) == 0  # finished runs are not repeated
         stores.append(table(store))
     assert stores[0] == stores[1] == stores[2]
+
+
+def test_time_before_a_kill_counts(tmp_path: Path) -> None:
+    (group,) = groups(some_runs(2)[:1], measure, tmp_path, "cpu")
+    first = group.runs[0]
+    cohort = Cohort(first.make_task(), first.n, first.arch, [first.member], first.recipe)
+    cohort.advance(10)
+    cohort.spent = 1000.0
+    group.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    group.checkpoint.write_bytes(cohort.to_bytes())
+    (result,) = train_group(group)
+    assert result.trained.steps == 20 and 1000.0 < result.seconds < 1100.0
 
 
 def test_the_store_names_its_errors(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class Cohort:
         self.weights = torch.from_numpy(np.stack(rows)).to(self.device, self.dtype).requires_grad_()
         self.moments = [torch.zeros_like(self.weights), torch.zeros_like(self.weights)]
         self.decay, self.learns = self._masks()
-        self.step = 0
+        self.step, self.spent = 0, 0.0  # optimiser steps taken, and seconds, which `sweep` counts
         self.active = list(range(len(members)))  # members still in training, a row each
         self.streams = [child(member.seed, "data", recipe.distribution) for member in members]
         self.held_out = [self._sample(k, "validation", recipe.validation) for k in self.active]
@@ -264,6 +264,7 @@ class Cohort:
         """All that `restore` needs, as a safetensors file."""
         told = {
             "step": self.step,
+            "spent": self.spent,
             "active": self.active,
             "streams": [stream.bit_generator.state for stream in self.streams],
             "flawless": self.flawless,
@@ -287,6 +288,7 @@ class Cohort:
         def place(name: str) -> Tensor:
             return torch.from_numpy(np.array(arrays[name])).to(self.device, self.dtype)
 
+        self.spent = told.get("spent", 0.0)
         self.step, self.active, self.flawless = told["step"], list(told["active"]), list(told["flawless"])
         self.curves = [[(int(a), b, c) for a, b, c in curve] for curve in told["curves"]]
         for stream, state in zip(self.streams, told["streams"], strict=True):

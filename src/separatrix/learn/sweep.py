@@ -38,7 +38,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a group left."""
+    """What one run of a group left.
+
+    seconds: its share of the cohort's processor time (on a GPU of the clock), that before a kill included.
+    """
 
     run: Run
     trained: Trained
@@ -126,11 +129,13 @@ def sweep(
 
 def train_group(group: Group) -> list[Result]:
     """Trains a cohort (from its checkpoint, if there is one) and measures every model."""
-    start, first = time.perf_counter(), group.runs[0]
-    saved = [start]
+    clock = time.process_time if group.device == "cpu" else time.perf_counter
+    start, first = clock(), group.runs[0]
+    saved = [time.perf_counter()]
 
     def checkpoint(cohort: Cohort) -> None:
         if time.perf_counter() - saved[0] > SAVE_EVERY:
+            cohort.spent = before + clock() - start
             write_atomically(group.checkpoint, cohort.to_bytes())
             saved[0] = time.perf_counter()
 
@@ -139,8 +144,9 @@ def train_group(group: Group) -> list[Result]:
         cohort = Cohort(task, first.n, first.arch, members, first.recipe, group.device)
         with suppress(FileNotFoundError):  # gone by now where another worker has just finished the cohort
             cohort.restore(group.checkpoint.read_bytes())
+        before = cohort.spent
         done = cohort.train(checkpoint)
-        spent = (time.perf_counter() - start) / len(group.runs)
+        spent = (before + clock() - start) / len(group.runs)
         results = [
             Result(run, trained, group.measure(run, trained.model), spent)
             for run, trained in zip(group.runs, done, strict=True)
