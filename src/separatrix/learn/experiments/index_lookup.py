@@ -28,7 +28,7 @@ from separatrix.tasks.index_lookup import IndexLookup
 
 SYMBOLS, WIDTH = 64, 64
 TESTS = 4096
-LENGTHS = {"quick": (20, 50, 100), "paper": (20, 50, 100, 200)}
+LENGTHS = {"quick": (20, 50, 100, 200), "paper": (20, 50, 100, 200)}
 STEPS = {"quick": 1500, "paper": 20000}
 SEEDS = {"quick": 1, "paper": 3}
 RATES = {"quick": (3e-3,), "paper": (1e-2, 3e-3, 1e-3)}
