@@ -1,6 +1,6 @@
 """What training costs against the plain way, as ratios of CPU time in one process on one thread.
 
-Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families]
+Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families] [precision]
     [--quick]
 
 Both sides of a ratio run in turn, several times; the least time of each counts, which a busy machine disturbs least.
@@ -9,6 +9,7 @@ Both sides of a ratio run in turn, several times; the least time of each counts,
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import resource
 import time
 from collections.abc import Callable
@@ -24,9 +25,11 @@ from separatrix.core.recurrent import Cell, Lstm, Recurrent, state_width
 from separatrix.core.seeds import child
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Member
-from separatrix.learn.recipe import Recipe
+from separatrix.learn.experiments import registry
+from separatrix.learn.recipe import PRECISIONS, Recipe
 from separatrix.learn.scoring import mean_loss
 from separatrix.learn.standard import initialise, one_layer
+from separatrix.learn.sweep import members
 from separatrix.learn.threshold import search
 from separatrix.models import nets
 from separatrix.models.nets.ensembles import outputs
@@ -267,6 +270,27 @@ def families(quick: bool) -> None:
     print(f"\nThe delta rule in chunks: {took['steps'] / took['chunks']:.1f} times faster than in steps")
 
 
+def precision(quick: bool) -> None:
+    """A step of training in float32 against mixed precision, CPU milliseconds a model, together as in sweeps."""
+    print("| experiment, N | model | together | fp32, ms | bf16, ms | ratio |\n|---|---|---:|---:|---:|---:|")
+    listed = {"k-hop": ("middle", 50), "index-lookup": ("paper", 50)}
+    for name, (size, n) in listed.items():
+        experiment = registry.get(name)
+        runs = {run.label: run for run in experiment.runs(experiment.size(size)) if run.n == n}
+        for label, run in list(runs.items())[: 2 if quick else None]:
+            together = members(run)
+            sides: dict[str, Callable[[], object]] = {}
+            for kind in PRECISIONS:
+                recipe = dataclasses.replace(run.recipe, check_every=10**6, validation=8, precision=kind)
+                group = [Member(seed, 1e-3) for seed in range(together)]
+                cohort = Cohort(run.make_task(), n, run.arch, group, recipe)
+                sides[kind] = lambda c=cohort: c.advance(3)
+            spent = least(sides, 2 if quick else 5)
+            exact, mixed = (1e3 * spent[kind] / (3 * together) for kind in PRECISIONS)
+            told = f"| {name}, {n} | {label} | {together} | {exact:.1f} | {mixed:.1f} | {exact / mixed:.2f} |"
+            print(told, flush=True)
+
+
 PARTS = {
     "positional": positional,
     "ensembles": ensembles,
@@ -274,6 +298,7 @@ PARTS = {
     "match3": match3,
     "threshold": threshold,
     "families": families,
+    "precision": precision,
 }
 
 
