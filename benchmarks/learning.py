@@ -1,7 +1,7 @@
 """What training costs against the plain way, as ratios of CPU time in one process on one thread.
 
-Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families] [precision]
-    [--quick]
+Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families]
+    [precision] [kernelised] [--quick]
 
 Both sides of a ratio run in turn, several times; the least time of each counts, which a busy machine disturbs least.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import resource
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from separatrix.models import nets
 from separatrix.models.nets.ensembles import outputs
 from separatrix.models.nets.ensembles.mixers import delta_rule
 from separatrix.models.nets.ensembles.positional import _receive
+from separatrix.models.nets.kernelised import by_pairs, by_transforms
 from separatrix.models.nets.third_order import third_order_attention
 from separatrix.tasks import make_task
 from separatrix.tasks.pair_sums import cosine_normaliser, has_triple
@@ -291,6 +293,24 @@ def precision(quick: bool) -> None:
             print(told, flush=True)
 
 
+def kernelised(quick: bool) -> None:
+    """Sums of causal kernelised attention with relative positions, 4 heads, forward and backward, in two ways."""
+    print("| m = v | N | transforms, ms an input | all pairs | ratio |\n|---:|---:|---:|---:|---:|")
+    for m, n in itertools.product((8, 16), (256, 1024) if quick else (64, 256, 1024, 2048)):
+        batch = max(1, 1024 // n)
+        q, k = (torch.rand(batch, 4, n, m, requires_grad=True) for _ in range(2))
+        v, c = torch.randn(batch, 4, n, m + 1, requires_grad=True), torch.rand(4, n, requires_grad=True)
+        given, expected = (q, k, v, c), by_pairs(q, k, v, c, True, range(n))
+        torch.testing.assert_close(by_transforms(*given, True, range(n)), expected, rtol=1e-3, atol=1e-3 * n**0.5)
+
+        def side(way: Callable[..., torch.Tensor], given=given, n=n) -> Callable[[], object]:
+            return lambda: torch.autograd.grad(way(*given, True, range(n)).square().mean(), given)
+
+        spent = least({"transforms": side(by_transforms), "pairs": side(by_pairs)}, 2 if quick else 4)
+        one, other = (1e3 * spent[name] / batch for name in ("transforms", "pairs"))
+        print(f"| {m} | {n} | {one:.1f} | {other:.1f} | {other / one:.2f} |", flush=True)
+
+
 PARTS = {
     "positional": positional,
     "ensembles": ensembles,
@@ -299,6 +319,7 @@ PARTS = {
     "threshold": threshold,
     "families": families,
     "precision": precision,
+    "kernelised": kernelised,
 }
 
 

@@ -13,6 +13,7 @@ import torch
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Readout, Strassen, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Retention, Rwkv, SelectiveSsm
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.recurrent import DiagonalSsm, Elman, Gru, Lstm, Recurrent
@@ -44,6 +45,7 @@ ARCHS: dict[str, AnyArch] = {
         8, Table(4 + N, N + 1), (CAUSAL, FeedForward(9, residual=True), Attention(1, 4, 4)), Readout(4)
     ),
     "pairs": Arch(8, Table(4 + N, N + 1), (HigherOrder(2, 3, 4, residual=True), Strassen(1, 3, 4)), Readout(4)),
+    "kernelised": Arch(8, Table(4 + N, N + 1), (Kernelised(2, 3, 4, N + 1), FeedForward(9, residual=True)), Readout(4)),
     "gated": cells(Elman(8), Lstm(6), Gru(4)),
     "diagonal": cells(DiagonalSsm(4, 8)),
     "sums": cells(LinearAttention(2, 4, 4, 8), Dense(9, 8, residual=True), Retention(2, 4, 4, 8, norm="rms")),

@@ -19,6 +19,7 @@ from separatrix.core.arch import (
 )
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
@@ -37,6 +38,17 @@ ARCHS: dict[str, AnyArch] = {
     "pointers": Arch(2 + 8, PointerSet(2, N, 2, 4, "sum"), DEEP[2:], Readout(2, "reals")),
     "third-order, then Strassen": Arch(12, Table(5, N), TUPLES, Readout(3), blank=True),
     "Strassen, then third-order": Arch(12, Table(5, N), TUPLES[::-1], Readout(3)),
+    "kernelised": Arch(
+        12,
+        Table(5, N),
+        (
+            Kernelised(2, 3, 4, N + 3, residual=True),
+            FeedForward(9, residual=True),
+            Kernelised(1, 4, 4, N + 1, "causal"),
+        ),
+        Readout(3),
+        blank=True,
+    ),
     "recurrent": Recurrent(6, Table(5, N), (Elman(8), Lstm(5), Gru(4), DiagonalSsm(6, 7)), Readout(3)),
     "elman": Recurrent(6, Table(5), (Elman(8, "tanh"),), Readout(3)),
     "positional": Positional(
@@ -64,7 +76,7 @@ def draw(arch: AnyArch, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray, n
 
 
 @pytest.mark.parametrize("name", ARCHS)
-@pytest.mark.parametrize("queries", [None, [1, 4]])
+@pytest.mark.parametrize("queries", [None, [1, 4], [3, 0, 1, 6, 5, 0, 2]])
 def test_members_equal_the_reference(name: str, queries: list[int] | None) -> None:
     arch = ARCHS[name]
     tensors, tokens, reals = draw(arch, 0)

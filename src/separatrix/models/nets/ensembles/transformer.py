@@ -10,7 +10,9 @@ from torch import Tensor
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Strassen, Table
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.models.nets.ensembles.parts import affine, exactly, first_rows, table_rows, whole
+from separatrix.models.nets.kernelised import kernelised_attention
 from separatrix.models.nets.pointers import pointer_queries
 from separatrix.models.nets.strassen import sides
 from separatrix.models.nets.third_order import third_order_attention
@@ -25,12 +27,14 @@ def transformer_outputs(
     wanted = everywhere[: tokens.shape[2]] if queries is None else list(queries)
     for i, layer in enumerate(arch.layers):
         at = wanted if i == len(arch.layers) - 1 else everywhere
-        kept = x if len(at) == x.shape[2] else x[:, :, at]
+        kept = x if at == everywhere else x[:, :, at]
         match layer:
             case Attention(norm="none"):
                 out = _attend(i, layer, t, x, kept, at)
             case HigherOrder(order=3) | Strassen():
                 out = _attend_pairs(i, layer, t, x, kept)
+            case Kernelised():
+                out = _attend_relative(i, layer, t, x, kept, at)
             case FeedForward(norm="none"):
                 hidden = torch.relu(affine(kept, t[f"layers.{i}.in"], t[f"layers.{i}.in_bias"]))
                 out = affine(hidden, t[f"layers.{i}.out"], t[f"layers.{i}.out_bias"])
@@ -88,6 +92,16 @@ def _attend_pairs(i: int, layer: HigherOrder | Strassen, t: Mapping[str, Tensor]
     heads = exactly(
         third_order_attention if isinstance(layer, HigherOrder) else partial(_strassen, layer), q, a, b, v, w
     )
+    joined = heads.transpose(2, 3).flatten(start_dim=3)
+    return affine(joined, t[f"layers.{i}.output"].flatten(start_dim=1, end_dim=2))
+
+
+def _attend_relative(
+    i: int, layer: Kernelised, t: Mapping[str, Tensor], x: Tensor, kept: Tensor, at: list[int]
+) -> Tensor:
+    """(members, batch, queries, width): what kernelised heads write at the positions `at`."""
+    q, k, v = _split(kept, t[f"layers.{i}.query"]), _split(x, t[f"layers.{i}.key"]), _split(x, t[f"layers.{i}.value"])
+    heads = exactly(partial(kernelised_attention, layer, at=at), q, k, v, t[f"layers.{i}.relative_bias"])
     joined = heads.transpose(2, 3).flatten(start_dim=3)
     return affine(joined, t[f"layers.{i}.output"].flatten(start_dim=1, end_dim=2))
 
