@@ -27,6 +27,7 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.models.nets import ensembles, load
+from separatrix.models.nets.ensembles.positional import Mixed
 from separatrix.models.nets.ensembles.scans import LinearScan
 
 N, K, B = 7, 3, 4
@@ -111,6 +112,16 @@ def test_the_scan_has_the_right_gradient() -> None:
     shapes = ((2, 1, 3), (2, 4, 5, 3), (2, 4, 3))
     given = [torch.randn(*shape, dtype=torch.complex128, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(LinearScan.apply, given)
+
+
+def test_mixing_by_shared_patterns_has_the_right_gradient() -> None:
+    torch.manual_seed(0)
+    shapes = ((2, 3, 4, 5), (2, 2, 4, 4), (2, 2, 5, 3), (2, 2, 3, 6))
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    x, patterns, value, output = given
+    heads = torch.einsum("mhij,mbjd,mhdv,mhve->mbie", patterns, x, value, output)
+    torch.testing.assert_close(Mixed.apply(*given), heads, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(Mixed.apply, given)
 
 
 def test_plain_errors() -> None:
