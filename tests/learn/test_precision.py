@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -140,29 +141,44 @@ def test_both_precisions_learn_the_same() -> None:
     assert min(scores["bf16"]) >= min(scores["fp32"]) - 0.01
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_compiled_is_the_same(backend: str, precision: str) -> None:
-    torch.compiler.reset()
+@pytest.mark.parametrize(
+    ("backend", "precision", "name"),
+    [("eager", "fp32", "transformer"), ("aot_eager", "bf16", "transformer"), ("aot_eager", "fp32", "diagonal")],
+)
+def test_compiled_is_the_same(backend: str, precision: str, name: str) -> None:
     recipe = Recipe(3, batch=16, check_every=3, validation=64, precision=precision)  # pyright: ignore[reportArgumentType]
-    for name in ("transformer", "diagonal"):
-        plain = Cohort(TASK, N, ARCHS[name], MEMBERS, recipe)
-        other = Cohort(TASK, N, ARCHS[name], MEMBERS, recipe, backend=backend)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # those of torch
-            warnings.filterwarnings("error", "torch.compile failed")
-            for a, b in zip(losses(plain), losses(other), strict=True):
-                assert float((a - b).detach().abs().max()) < (1e-6 if precision == "fp32" else 1e-2)
-        assert other.graded.compiled is not None
+    plain = Cohort(TASK, N, ARCHS[name], MEMBERS, recipe)
+    other = Cohort(TASK, N, ARCHS[name], MEMBERS, recipe, backend=backend)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of torch
+        warnings.filterwarnings("error", "torch.compile failed")
+        for a, b in zip(losses(plain), losses(other), strict=True):
+            assert float((a - b).detach().abs().max()) < (1e-6 if precision == "fp32" else 1e-2)
+    assert other.graded.compiled is not None
+
+
+def test_every_cohort_of_a_process_is_compiled() -> None:
+    """However many architectures came before it."""
+    made: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable:
+        made[-1] += 1
+        return graph.forward
+
+    for width in range(1, 11):
+        cohort, count = Cohort(TASK, N, one_layer(TASK, N, width), MEMBERS, MIXED), len(made)
+        made.append(0)
+        cohort.graded = passes.Graded(backend)
+        losses(cohort)
+        assert made[count] == 1
 
 
 def test_where_compilation_fails_training_goes_on() -> None:
     def broken(graph, inputs):
         raise RuntimeError("no such compiler")
 
-    torch.compiler.reset()
     plain, other = (Cohort(TASK, N, ARCHS["transformer"], MEMBERS, MIXED) for _ in range(2))
-    other.graded = passes.Graded(broken)  # pyright: ignore[reportArgumentType]
+    other.graded = passes.Graded(broken)
     with pytest.warns(RuntimeWarning, match="torch.compile failed, going on without it: .*no such compiler") as told:
         found = other.train()
     assert len(told) == 1 and all(difference(a, b) == 0.0 for a, b in zip(plain.train(), found, strict=True))

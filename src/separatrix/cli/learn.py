@@ -14,7 +14,7 @@ from separatrix.cli.options import DryRun, Json, lines, numbers, print_json
 
 STORE = Path("separatrix-out/runs")
 Precision = Annotated[
-    str, typer.Option(help="fp32; or bf16: matrix products of the training in bfloat16, as own runs.")
+    str, typer.Option(help="fp32; or bf16: training multiplies in bfloat16, and its runs are kept apart.")
 ]
 
 

@@ -47,10 +47,10 @@ class Graded:
     """Losses of all members and the gradient of their sum; where compilation fails, without it, after one warning.
 
     Attributes:
-        backend: of torch.compile; empty where nothing is compiled, or nothing any more.
+        backend: of torch.compile, a name or a function; empty where nothing is compiled, or nothing any more.
     """
 
-    def __init__(self, backend: str = "") -> None:
+    def __init__(self, backend: str | Callable[..., Callable] = "") -> None:
         """Nothing is compiled before the first call."""
         self.backend = backend
         self.compiled: Losses | None = None
@@ -61,13 +61,13 @@ class Graded:
             import torch
 
             try:
-                self.compiled = self.compiled or torch.compile(losses, backend=self.backend)
+                if self.compiled is None:
+                    torch.compiler.reset()  # torch compiles a function a few times in all, and cohorts share theirs
+                    self.compiled = torch.compile(losses, backend=self.backend)
                 return _graded(self.compiled, weights, given)
             except InputError:
                 raise
-            except (
-                Exception
-            ) as error:  # whatever a compiler raises; an error of the losses themselves comes again below
+            except Exception as error:  # whatever compilers raise; one of the losses themselves comes again below
                 told = f"torch.compile failed, going on without it: {_line(error)}"
                 warnings.warn(told, RuntimeWarning, stacklevel=2)
                 self.backend, self.compiled = "", None
