@@ -1,7 +1,7 @@
 """What training costs against the plain way, as ratios of CPU time in one process on one thread.
 
 Usage: python -m benchmarks.learning [positional] [ensembles] [third-order] [match3] [threshold] [families]
-    [--quick]
+    [precision] [kernelised] [--quick]
 
 Both sides of a ratio run in turn, several times; the least time of each counts, which a busy machine disturbs least.
 """
@@ -9,6 +9,8 @@ Both sides of a ratio run in turn, several times; the least time of each counts,
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import itertools
 import resource
 import time
 from collections.abc import Callable
@@ -24,14 +26,17 @@ from separatrix.core.recurrent import Cell, Lstm, Recurrent, state_width
 from separatrix.core.seeds import child
 from separatrix.core.shapes import tensor_shapes
 from separatrix.learn.cohort import Cohort, Member
-from separatrix.learn.recipe import Recipe
+from separatrix.learn.experiments import registry
+from separatrix.learn.recipe import PRECISIONS, Recipe
 from separatrix.learn.scoring import mean_loss
 from separatrix.learn.standard import initialise, one_layer
+from separatrix.learn.sweep import members
 from separatrix.learn.threshold import search
 from separatrix.models import nets
 from separatrix.models.nets.ensembles import outputs
 from separatrix.models.nets.ensembles.mixers import delta_rule
 from separatrix.models.nets.ensembles.positional import _receive
+from separatrix.models.nets.kernelised import by_pairs, by_transforms
 from separatrix.models.nets.third_order import third_order_attention
 from separatrix.tasks import make_task
 from separatrix.tasks.pair_sums import cosine_normaliser, has_triple
@@ -267,6 +272,45 @@ def families(quick: bool) -> None:
     print(f"\nThe delta rule in chunks: {took['steps'] / took['chunks']:.1f} times faster than in steps")
 
 
+def precision(quick: bool) -> None:
+    """A step of training in float32 against mixed precision, CPU milliseconds a model, together as in sweeps."""
+    print("| experiment, N | model | together | fp32, ms | bf16, ms | ratio |\n|---|---|---:|---:|---:|---:|")
+    listed = {"k-hop": ("middle", 50), "index-lookup": ("paper", 50)}
+    for name, (size, n) in listed.items():
+        experiment = registry.get(name)
+        runs = {run.label: run for run in experiment.runs(experiment.size(size)) if run.n == n}
+        for label, run in list(runs.items())[: 2 if quick else None]:
+            together = members(run)
+            sides: dict[str, Callable[[], object]] = {}
+            for kind in PRECISIONS:
+                recipe = dataclasses.replace(run.recipe, check_every=10**6, validation=8, precision=kind)
+                group = [Member(seed, 1e-3) for seed in range(together)]
+                cohort = Cohort(run.make_task(), n, run.arch, group, recipe)
+                sides[kind] = lambda c=cohort: c.advance(3)
+            spent = least(sides, 2 if quick else 5)
+            exact, mixed = (1e3 * spent[kind] / (3 * together) for kind in PRECISIONS)
+            told = f"| {name}, {n} | {label} | {together} | {exact:.1f} | {mixed:.1f} | {exact / mixed:.2f} |"
+            print(told, flush=True)
+
+
+def kernelised(quick: bool) -> None:
+    """Sums of causal kernelised attention with relative positions, 4 heads, forward and backward, in two ways."""
+    print("| m = v | N | transforms, ms an input | all pairs | ratio |\n|---:|---:|---:|---:|---:|")
+    for m, n in itertools.product((8, 16), (256, 1024) if quick else (64, 256, 1024, 2048)):
+        batch = max(1, 1024 // n)
+        q, k = (torch.rand(batch, 4, n, m, requires_grad=True) for _ in range(2))
+        v, c = torch.randn(batch, 4, n, m + 1, requires_grad=True), torch.rand(4, n, requires_grad=True)
+        given, expected = (q, k, v, c), by_pairs(q, k, v, c, True, range(n))
+        torch.testing.assert_close(by_transforms(*given, True, range(n)), expected, rtol=1e-3, atol=1e-3 * n**0.5)
+
+        def side(way: Callable[..., torch.Tensor], given=given, n=n) -> Callable[[], object]:
+            return lambda: torch.autograd.grad(way(*given, True, range(n)).square().mean(), given)
+
+        spent = least({"transforms": side(by_transforms), "pairs": side(by_pairs)}, 2 if quick else 4)
+        one, other = (1e3 * spent[name] / batch for name in ("transforms", "pairs"))
+        print(f"| {m} | {n} | {one:.1f} | {other:.1f} | {other / one:.2f} |", flush=True)
+
+
 PARTS = {
     "positional": positional,
     "ensembles": ensembles,
@@ -274,6 +318,8 @@ PARTS = {
     "match3": match3,
     "threshold": threshold,
     "families": families,
+    "precision": precision,
+    "kernelised": kernelised,
 }
 
 

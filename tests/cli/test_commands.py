@@ -148,6 +148,9 @@ def test_the_failing_input_of_a_positional_model_is_shown(
         (("learn", "index-lookup", "--across", "20,x"), "--across '20,x'"),
         (("learn", "index-lookup", "--models", "RNN"), "no model 'RNN'"),
         (("learn", "recall", "--size", "middle"), "no size 'middle'"),
+        (("learn", "recall", "--precision", "fp16"), "precision 'fp16' is not known; take fp32 or bf16"),
+        (("learn", "positional-sum", "--precision", "bf16"), "bf16 is for labels"),
+        (("learn", "recall", "--compile"), "--compile goes with --device cuda, not with cpu"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(separatrix: Any, words: tuple[str, ...], part: str) -> None:

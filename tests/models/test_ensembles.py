@@ -19,6 +19,7 @@ from separatrix.core.arch import (
 )
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.recurrent import DiagonalSsm, Elman, FixedPoint, Gru, Lstm, Recurrent
@@ -26,6 +27,7 @@ from separatrix.core.shapes import tensor_shapes
 from separatrix.models.evaluate import evaluate
 from separatrix.models.model import Model
 from separatrix.models.nets import ensembles, load
+from separatrix.models.nets.ensembles.positional import Mixed
 from separatrix.models.nets.ensembles.scans import LinearScan
 
 N, K, B = 7, 3, 4
@@ -37,6 +39,17 @@ ARCHS: dict[str, AnyArch] = {
     "pointers": Arch(2 + 8, PointerSet(2, N, 2, 4, "sum"), DEEP[2:], Readout(2, "reals")),
     "third-order, then Strassen": Arch(12, Table(5, N), TUPLES, Readout(3), blank=True),
     "Strassen, then third-order": Arch(12, Table(5, N), TUPLES[::-1], Readout(3)),
+    "kernelised": Arch(
+        12,
+        Table(5, N),
+        (
+            Kernelised(2, 3, 4, N + 3, residual=True),
+            FeedForward(9, residual=True),
+            Kernelised(1, 4, 4, N + 1, "causal"),
+        ),
+        Readout(3),
+        blank=True,
+    ),
     "recurrent": Recurrent(6, Table(5, N), (Elman(8), Lstm(5), Gru(4), DiagonalSsm(6, 7)), Readout(3)),
     "elman": Recurrent(6, Table(5), (Elman(8, "tanh"),), Readout(3)),
     "positional": Positional(
@@ -64,7 +77,7 @@ def draw(arch: AnyArch, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray, n
 
 
 @pytest.mark.parametrize("name", ARCHS)
-@pytest.mark.parametrize("queries", [None, [1, 4]])
+@pytest.mark.parametrize("queries", [None, [1, 4], [3, 0, 1, 6, 5, 0, 2]])
 def test_members_equal_the_reference(name: str, queries: list[int] | None) -> None:
     arch = ARCHS[name]
     tensors, tokens, reals = draw(arch, 0)
@@ -99,6 +112,16 @@ def test_the_scan_has_the_right_gradient() -> None:
     shapes = ((2, 1, 3), (2, 4, 5, 3), (2, 4, 3))
     given = [torch.randn(*shape, dtype=torch.complex128, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(LinearScan.apply, given)
+
+
+def test_mixing_by_shared_patterns_has_the_right_gradient() -> None:
+    torch.manual_seed(0)
+    shapes = ((2, 3, 4, 5), (2, 2, 4, 4), (2, 2, 5, 3), (2, 2, 3, 6))
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    x, patterns, value, output = given
+    heads = torch.einsum("mhij,mbjd,mhdv,mhve->mbie", patterns, x, value, output)
+    torch.testing.assert_close(Mixed.apply(*given), heads, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(Mixed.apply, given)
 
 
 def test_plain_errors() -> None:

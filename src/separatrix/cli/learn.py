@@ -13,6 +13,9 @@ import typer
 from separatrix.cli.options import DryRun, Json, lines, numbers, print_json
 
 STORE = Path("separatrix-out/runs")
+Precision = Annotated[
+    str, typer.Option(help="fp32; or bf16: training multiplies in bfloat16, and its runs are kept apart.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +30,10 @@ def register(app: typer.Typer) -> None:
         store: Annotated[Path, typer.Option(help="Folder of the run store.")] = STORE,
         workers: Annotated[str, typer.Option(help="local, local:K, ray or ray://ADDRESS.")] = "local",
         device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+        precision: Precision = "fp32",
+        compiled: Annotated[
+            bool, typer.Option("--compile", help="With cuda: torch.compile the training step.")
+        ] = False,
         resume: Annotated[bool, typer.Option("--resume", help="As always: finished runs are never repeated.")] = False,
         models: Annotated[str, typer.Option(help="Only these models; labels separated by ;, with * and ?.")] = "",
         across: Annotated[str, typer.Option(help="Only these values of the figure's axis: 20,50,100.")] = "",
@@ -40,12 +47,15 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Train an experiment of the papers. Killed at any moment, it goes on where it stopped when called again."""
+        from separatrix.core.errors import InputError
         from separatrix.learn.board import Board
         from separatrix.learn.experiment import points
         from separatrix.learn.experiments import registry
         from separatrix.learn.figure import write_figure
         from separatrix.learn.part import Part
+        from separatrix.learn.passes import require_precision
         from separatrix.learn.plot import require_figure
+        from separatrix.learn.recipe import known_precision
         from separatrix.learn.store import Store
         from separatrix.learn.sweep import Result, estimate, sweep
 
@@ -57,12 +67,16 @@ def register(app: typer.Typer) -> None:
                 lines(text for row in listed for text in (row["name"], f"    {row['title']}", f"    {row['source']}"))
             return
         experiment = registry.get(name)
-        wanted = experiment.size(size)
+        wanted, rounded = experiment.size(size), known_precision(precision)
+        if compiled and not device.startswith("cuda"):
+            raise InputError(f"--compile goes with --device cuda, not with {device}")
         if figure is not None:
             require_figure(figure)
         patterns = tuple(word.strip() for word in models.split(";") if word.strip())
         part = Part(patterns, numbers("--across", across), numbers("--rates", rates), seeds)
-        planned = part.of(experiment, experiment.runs(wanted))
+        planned = [run.at(rounded) for run in part.of(experiment, experiment.runs(wanted))]
+        for run in planned:
+            require_precision(run.make_task(), run.arch, rounded)
         if dry_run:
             known = Store(store).has(run.key for run in planned) if (store / "runs.db").exists() else set()
             left = [run for run in planned if run.key not in known]
@@ -89,7 +103,16 @@ def register(app: typer.Typer) -> None:
             step(result)
 
         with _bar(len(planned), done, as_json) as step:
-            sweep(name, planned, experiment.measure, kept, workers=workers, device=device, progress=tell)
+            sweep(
+                name,
+                planned,
+                experiment.measure,
+                kept,
+                workers=workers,
+                device=device,
+                compiled=compiled,
+                progress=tell,
+            )
         rows = [row for row in kept.finished() if row.run.key in keys]  # experiments share runs
         found = points(experiment, rows)
         if figure is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from separatrix.cli.learn import STORE
+from separatrix.cli.learn import STORE, Precision
 from separatrix.cli.options import Json, lines, print_json
 
 Where = Annotated[Path, typer.Option("--store", help="Folder of the run store.")]
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
                 "n": row.run.n,
                 "learning_rate": row.run.member.learning_rate,
                 "seed": row.run.member.seed,
+                "precision": row.run.recipe.precision,
                 "state": row.state,
                 "steps": row.steps,
                 "score": row.score,
@@ -98,15 +99,17 @@ def register(app: typer.Typer) -> None:
         experiment: Annotated[str, typer.Argument(help="`separatrix learn list` names the experiments.")],
         out: Annotated[Path, typer.Option("-o", "--out", help="A .svg, .png or .pdf file.")],
         size: Annotated[str, typer.Option(help="The size whose runs are drawn.")] = "quick",
+        precision: Precision = "fp32",
         store: Where = STORE,
     ) -> None:
         """Draw an experiment from the store alone: medians, and bands from the worst seed to the best."""
         from separatrix.learn.experiment import points
         from separatrix.learn.experiments import registry
         from separatrix.learn.figure import write_figure
+        from separatrix.learn.recipe import known_precision
 
-        chosen = registry.get(experiment)
-        keys = {run.key for run in chosen.runs(chosen.size(size))}
+        chosen, wanted = registry.get(experiment), known_precision(precision)
+        keys = {run.at(wanted).key for run in chosen.runs(chosen.size(size))}
         found = points(chosen, [row for row in _open(store).finished() if row.run.key in keys])
         write_figure(out, chosen, size, found)
         lines([f"{len(found)} points of {len(keys)} runs in {out}"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 
 FORMAT = 1
 
@@ -157,14 +158,14 @@ class Arch:
     Attributes:
         width: dimension of the residual stream.
         first: the first map, one of a closed list.
-        layers: attention, higher-order and Strassen attention, feed-forward and norm layers in order.
+        layers: attention, higher-order, Strassen and kernelised attention, feed-forward and norm layers in order.
         blank: whether the model appends one constant token of its own after the input.
         residual: named slices (name, start, stop) of the stream, for people; evaluation ignores them.
     """
 
     width: int
     first: Table | PointerSet | Linear
-    layers: tuple[Attention | FeedForward | LayerNorm | HigherOrder | Strassen, ...]
+    layers: tuple[Attention | FeedForward | LayerNorm | HigherOrder | Strassen | Kernelised, ...]
     readout: Readout
     blank: bool = False
     residual: tuple[tuple[str, int, int], ...] = ()
@@ -194,6 +195,8 @@ class Arch:
                     raise InputError(f"a higher-order layer in the config has order {layer.order}; take 3 to 8")
                 if not math.isfinite(layer.scale):
                     raise InputError(f"the scale {layer.scale} of an attention layer in the config is not finite")
+            elif isinstance(layer, Kernelised):
+                sizes += [layer.heads, layer.key_width, layer.value_width, layer.positions]
             elif isinstance(layer, LayerNorm):
                 if not 0.0 < layer.eps < math.inf:
                     raise InputError(f"the eps {layer.eps} of a layer norm in the config is not positive and finite")

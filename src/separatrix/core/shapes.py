@@ -9,6 +9,7 @@ import numpy as np
 from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Linear, PointerSet, Strassen, Table
 from separatrix.core.config import AnyArch
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.numeric import Numeric, numeric_shapes
 from separatrix.core.positional import Positional, positional_shapes
 from separatrix.core.recurrent import Recurrent, recurrent_shapes
@@ -48,10 +49,12 @@ def tensor_shapes(arch: AnyArch) -> dict[str, tuple[int, ...]]:
             continue
         if layer.norm == "pre":
             shapes |= {f"layers.{i}.norm_scale": (d,), f"layers.{i}.norm_bias": (d,), f"layers.{i}.norm_eps": ()}
-        if isinstance(layer, Attention):
+        if isinstance(layer, Attention | Kernelised):
             h, m, v = layer.heads, layer.key_width, layer.value_width
             shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.key": (h, d, m)}
             shapes |= {f"layers.{i}.value": (h, d, v), f"layers.{i}.output": (h, v, d)}
+            if isinstance(layer, Kernelised):
+                shapes[f"layers.{i}.relative_bias"] = (h, layer.gaps)
         elif isinstance(layer, HigherOrder | Strassen):
             h, m, v, tuple_ = layer.heads, layer.key_width, layer.value_width, layer.order - 1
             shapes |= {f"layers.{i}.query": (h, d, m), f"layers.{i}.keys": (tuple_, h, d, m)}

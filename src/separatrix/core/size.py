@@ -60,7 +60,7 @@ class Size:
         width: of the residual stream (feed-forward nets: first hidden layer).
         key_width, value_width: per head.
         tokens: positions that the model holds at run time (its own blank included); None for attention over tuples of
-            tokens, whose `cut` is not defined.
+            tokens, whose `cut` is not defined, and for kernelised attention, whose `cut` is not known.
         state_numbers: numbers carried from one position to the next.
         parameters: all stored numbers; what is computed from stored numbers is not counted again.
     """

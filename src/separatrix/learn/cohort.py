@@ -22,7 +22,8 @@ from separatrix.core.files import tensors_from_bytes, tensors_to_bytes
 from separatrix.core.seeds import child
 from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
-from separatrix.learn.recipe import Recipe, schedule
+from separatrix.learn.passes import Graded, autocast, require_precision
+from separatrix.learn.recipe import Precision, Recipe, schedule
 from separatrix.learn.standard import initialise, require_fit
 from separatrix.models.model import Model
 
@@ -74,8 +75,12 @@ class Cohort:
         recipe: Recipe,
         device: str = "cpu",
         dtype: str = "float32",
+        backend: str = "",
     ) -> None:
-        """Raises InputError where the architecture does not read the task, or a learning rate is not positive."""
+        """Raises InputError where the architecture does not read the task, or a learning rate is not positive.
+
+        backend: of torch.compile for the forward pass and its gradient; none by default.
+        """
         import torch
 
         from separatrix.models.nets import usable
@@ -85,6 +90,9 @@ class Cohort:
             raise InputError("a cohort needs members, and every learning rate must be a positive number")
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype {dtype!r} is not known; take float32 or float64")
+        require_precision(task, arch, recipe.precision)
+        if recipe.precision != "fp32" and dtype != "float32":
+            raise InputError(f"precision {recipe.precision} goes with float32 weights, not with {dtype}")
         self.task, self.n, self.arch, self.recipe = task, n, arch, recipe
         self.members, self.device = list(members), usable(device)
         self.dtype: torch.dtype = getattr(torch, dtype)
@@ -103,6 +111,7 @@ class Cohort:
         self.flawless = [0] * len(members)
         self.curves: list[list[tuple[int, float, float]]] = [[] for _ in members]
         self.done: dict[int, Trained] = {}
+        self.graded = Graded(backend)
 
     def train(self, checkpoint: Callable[[Cohort], None] = lambda _: None) -> list[Trained]:
         """Runs every member to its end; `checkpoint(cohort)` is called after every check."""
@@ -128,8 +137,7 @@ class Cohort:
         rates = torch.tensor([self.members[k].learning_rate for k in self.active], dtype=self.dtype, device=self.device)
         for _ in range(steps):
             self.step += 1
-            losses = self._losses(self._batches())
-            (gradient,) = torch.autograd.grad(losses.sum(), self.weights)
+            losses, gradient = self.graded(self._losses, self.weights, *self._placed(self._batches()))
             with torch.no_grad():
                 norm = gradient.norm(dim=1)
                 fine = torch.isfinite(norm) & torch.isfinite(losses)
@@ -160,9 +168,9 @@ class Cohort:
             learns.append(torch.full((size,), 0.0 if frozen else 1.0, dtype=self.dtype, device=self.device))
         return torch.cat(decay), torch.cat(learns)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self, weights: Tensor) -> dict[str, Tensor]:
         """(active members, ...) by name; one split, whose backward is one concatenation."""
-        parts = self.weights.split(self.sizes, dim=1)
+        parts = weights.split(self.sizes, dim=1)
         return {name: part.view(-1, *shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
 
     def _sample(self, k: int, name: str, size: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -181,36 +189,42 @@ class Cohort:
             batches.append((tokens[rows], None if reals is None else reals[rows]))
         return batches
 
-    def _outputs(self, inputs: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[Tensor, Tensor]:
-        """(members, batch, queries, outputs), and the right answers (members, batch, queries[, dim])."""
+    def _placed(self, inputs: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Tokens, real parts and right answers (members, batch, queries[, dim]) on the device."""
         import torch
-
-        from separatrix.models.nets import ensembles
 
         tokens = torch.from_numpy(np.stack([tokens for tokens, _ in inputs])).to(self.device)
         parts = [reals for _, reals in inputs if reals is not None]
         reals = torch.from_numpy(np.stack(parts)).to(self.device, self.dtype) if parts else None
         answers = torch.from_numpy(np.stack([self.task.answer(*pair) for pair in inputs])).to(self.device)
-        found = ensembles.outputs(self.arch, self._tensors(), tokens, reals, self.task.queries(self.n))
-        return found, answers
+        return tokens, reals, answers
 
-    def _losses(self, inputs: list[tuple[np.ndarray, np.ndarray | None]]) -> Tensor:
+    def _outputs(self, weights: Tensor, tokens: Tensor, reals: Tensor | None, precision: Precision) -> Tensor:
+        """(members, batch, queries, outputs)."""
+        from separatrix.models.nets import ensembles
+
+        with autocast(self.device, precision):
+            found = ensembles.outputs(self.arch, self._tensors(weights), tokens, reals, self.task.queries(self.n))
+        return found.to(self.dtype)
+
+    def _losses(self, weights: Tensor, tokens: Tensor, reals: Tensor | None, answers: Tensor) -> Tensor:
         """(members,) cross-entropy for labels, mean squared error for reals."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        found, answers = self._outputs(inputs)
+        found = self._outputs(weights, tokens, reals, self.recipe.precision)
         if isinstance(self.task.outputs(), RealAnswer):
             return ((found - answers.to(self.dtype)) ** 2).mean(dim=(1, 2, 3))
         each = cross_entropy(found.flatten(end_dim=2), answers.flatten(), reduction="none")
         return torch.mean(each.view(len(found), -1), dim=1)
 
     def _scores(self, inputs: list[tuple[np.ndarray, np.ndarray | None]]) -> list[float]:
-        """One a member: the share of right answers, or minus the mean squared error."""
+        """One a member, never in mixed precision: share of right answers, or minus the mean squared error."""
         import torch
 
         with torch.no_grad():
-            found, answers = self._outputs(inputs)
+            tokens, reals, answers = self._placed(inputs)
+            found = self._outputs(self.weights, tokens, reals, "fp32")
             if isinstance(self.task.outputs(), RealAnswer):
                 return (-((found - answers.to(self.dtype)) ** 2).mean(dim=(1, 2, 3))).tolist()
             right = (found.argmax(dim=3) == answers).to(torch.float64)

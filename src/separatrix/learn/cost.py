@@ -12,6 +12,7 @@ from pathlib import Path
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.config import AnyArch
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.numeric import Numeric, NumericLayer
 from separatrix.core.positional import Positional, PositionalLayer
 from separatrix.core.recurrent import output_width, state_width
@@ -44,7 +45,7 @@ def kept(arch: AnyArch, positions: int, recipe: Recipe) -> int:
                 each += 2 * layer.hidden + arch.width
             case LayerNorm():
                 each += 2 * arch.width
-            case Attention() | HigherOrder() | Strassen():
+            case Attention() | HigherOrder() | Strassen() | Kernelised():
                 each += 2 * layer.heads * (layer.key_width + layer.value_width) + arch.width
                 scores += 2 * batch * layer.heads * tokens * tokens
             case PositionalLayer() | NumericLayer():

@@ -15,6 +15,7 @@ from separatrix.learn.store import Finished
 KINDS = {
     "key": str, "experiment": str, "label": str, "task": str, "n": int, "learning_rate": float, "seed": int,
     "state": str, "steps": int, "score": float, "seconds": float,
+    "precision": str,
 }  # fmt: skip
 
 
@@ -56,5 +57,5 @@ def write_table(path: Path, rows: Sequence[Finished]) -> None:
 def _told(row: Finished) -> dict[str, Any]:
     run, member = row.run, row.run.member
     values = (run.key[:16], row.experiment, run.label, run.task, run.n, member.learning_rate, member.seed, row.state,
-              row.steps, row.score, round(row.seconds, 3))  # fmt: skip
+              row.steps, row.score, round(row.seconds, 3), run.recipe.precision)  # fmt: skip
     return dict(zip(KINDS, values, strict=True))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from separatrix.core.errors import InputError
+
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Recipe:
         validation: inputs of a check. check_every: steps between two checks.
         target, hold: the run has solved the task after `hold` checks in a row with a score of `target`; hold = 0 takes
             every step. The score is the share of right answers, or minus the mean squared error of real ones.
+        precision: of the forward pass in training; bf16 is mixed precision (`learn.passes`). Scores are float32.
     """
 
     steps: int
@@ -37,6 +42,7 @@ class Recipe:
     check_every: int = 50
     target: float = 1.0
     hold: int = 0
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.validation, self.check_every) < 1 or min(self.samples, self.hold) < 0:
@@ -49,6 +55,15 @@ class Recipe:
             raise InputError(f"warm_up = {self.warm_up}, clip = {self.clip}; take a share of the steps, and a norm")
         if not (0.0 <= self.beta1 < 1.0 and 0.0 <= self.beta2 < 1.0 and min(self.decay, self.bias_decay) >= 0.0):
             raise InputError(f"beta1 = {self.beta1}, beta2 = {self.beta2} must be in [0, 1), decays 0 or more")
+        known_precision(self.precision)
+
+
+def known_precision(name: str) -> Precision:
+    """The precision of this name; InputError where there is none."""
+    for known in PRECISIONS:
+        if known == name:
+            return known
+    raise InputError(f"precision {name!r} is not known; take {' or '.join(PRECISIONS)}")
 
 
 def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:

@@ -10,7 +10,7 @@ from separatrix.core.config import AnyArch, read_config
 from separatrix.core.files import canonical_json, sha256, strict_json
 from separatrix.core.task import Task
 from separatrix.learn.cohort import Member
-from separatrix.learn.recipe import Recipe
+from separatrix.learn.recipe import Precision, Recipe
 from separatrix.tasks import make_task
 
 VERSION = 1  # of what training does with a run; a change of results is a new version
@@ -21,7 +21,7 @@ class Run:
     """A training run.
 
     Attributes:
-        label: how figures call the model ("transformer, width 64"); not part of the key.
+        label: how figures call the model ("transformer, width 64"); not part of the key. One trained in bf16 ends so.
         task, parameters, n: the task, by name. arch: the model's config. recipe, member: how it is trained.
     """
 
@@ -33,20 +33,31 @@ class Run:
     recipe: Recipe
     member: Member
 
+    def __post_init__(self) -> None:
+        mark = f", {self.recipe.precision}"
+        if self.recipe.precision != "fp32" and not self.label.endswith(mark):
+            object.__setattr__(self, "label", self.label + mark)
+
     @classmethod
     def of(cls, label: str, task: Task, n: int, arch: AnyArch, recipe: Recipe, member: Member) -> Run:
         """A run on a task that is at hand."""
         return cls(label, task.name, tuple(sorted(task.parameters().items())), n, arch, recipe, member)
+
+    def at(self, precision: Precision) -> Run:
+        """The same run at another precision than fp32: another run, with a key of its own."""
+        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, precision=precision))
 
     def make_task(self) -> Task:
         """The task itself."""
         return make_task(self.task, dict(self.parameters))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that the key names; floats as hex strings."""
+        """Everything that the key names; floats as hex strings. Precision is named where it is not fp32."""
         values = {"recipe": dataclasses.asdict(self.recipe), "member": dataclasses.asdict(self.member)}
         for group in values.values():
             group.update({k: v.hex() for k, v in group.items() if isinstance(v, float)})
+        if self.recipe.precision == "fp32":  # as before there was another
+            del values["recipe"]["precision"]
         named = {"version": VERSION, "task": self.task, "parameters": dict(self.parameters), "n": self.n}
         return named | {"arch": self.arch.to_config()} | values
 

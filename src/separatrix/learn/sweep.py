@@ -16,6 +16,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.files import write_atomically
 from separatrix.learn.cohort import Cohort, Trained
 from separatrix.learn.cost import family, free_bytes, member_bytes, work
+from separatrix.learn.passes import BACKEND
 from separatrix.learn.run import Run
 from separatrix.learn.scoring import cpu_threads
 from separatrix.learn.store import Store
@@ -34,6 +35,7 @@ class Group:
     measure: Measure
     device: str
     checkpoint: Path
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,14 @@ def members(run: Run, memory: float = math.inf) -> int:
     return max(1, min(most, int(min(memory / member_bytes(run), 64))))
 
 
-def groups(runs: Sequence[Run], measure: Measure, folder: Path, device: str, size: int | None = None) -> list[Group]:
+def groups(
+    runs: Sequence[Run],
+    measure: Measure,
+    folder: Path,
+    device: str,
+    size: int | None = None,
+    compiled: bool = False,
+) -> list[Group]:
     """Cohorts of the runs, in their order; at most `size` members (by width and memory where None)."""
     by_cohort: dict[str, list[Run]] = {}
     for run in runs:
@@ -70,7 +79,7 @@ def groups(runs: Sequence[Run], measure: Measure, folder: Path, device: str, siz
         for start in range(0, len(same), most):
             part = tuple(same[start : start + most])
             name = hashlib.sha256("".join(run.key for run in part).encode()).hexdigest()[:16]
-            found.append(Group(part, measure, device, folder / "checkpoints" / f"{name}.safetensors"))
+            found.append(Group(part, measure, device, folder / "checkpoints" / f"{name}.safetensors", compiled))
     return found
 
 
@@ -97,13 +106,15 @@ def sweep(
     device: str = "cpu",
     keep_models: bool = True,
     cohort: int | None = None,
+    compiled: bool = False,
     progress: Callable[[Result], None] = lambda _: None,
 ) -> int:
     """Trains what the store does not have yet; the number of runs trained. Results depend on no worker or cohort."""
     if len({run.key for run in runs}) < len(runs):
         raise InputError(f"experiment {experiment} lists a run twice")
     known = store.has(run.key for run in runs)
-    todo = groups([run for run in runs if run.key not in known], measure, store.folder.resolve(), device, cohort)
+    new = [run for run in runs if run.key not in known]
+    todo = groups(new, measure, store.folder.resolve(), device, cohort, compiled)
     if todo and workers.startswith("local") and device == "cpu":
         require_memory(todo, jobs.processes(workers))
     count = 0
@@ -141,7 +152,8 @@ def train_group(group: Group) -> list[Result]:
 
     with cpu_threads(1):
         task, members = first.make_task(), [run.member for run in group.runs]
-        cohort = Cohort(task, first.n, first.arch, members, first.recipe, group.device)
+        backend = BACKEND if group.compiled else ""
+        cohort = Cohort(task, first.n, first.arch, members, first.recipe, group.device, backend=backend)
         with suppress(FileNotFoundError):  # gone by now where another worker has just finished the cohort
             cohort.restore(group.checkpoint.read_bytes())
         before = cohort.spent

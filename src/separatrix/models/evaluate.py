@@ -8,11 +8,13 @@ import numpy as np
 
 from separatrix.core.arch import Attention, HigherOrder, LayerNorm, Strassen
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
 from separatrix.core.recurrent import Recurrent
 from separatrix.models.embed import embed, rationals
 from separatrix.models.higher_order import attend
+from separatrix.models.kernelised import attend_relative
 from separatrix.models.model import Model
 from separatrix.models.numeric import evaluate_numeric
 from separatrix.models.positional import evaluate_positional
@@ -95,6 +97,8 @@ def _layer(model: Model, i: int, layer: object, x: np.ndarray, queries: np.ndarr
         out = attend(layer, tensors, i, x.astype(np.float64), queries)
     elif isinstance(layer, Strassen):
         out = attend_pairs(layer, tensors, i, x.astype(np.float64), queries)
+    elif isinstance(layer, Kernelised):
+        out = attend_relative(layer, tensors, i, x.astype(np.float64), queries)
     else:
         hidden = read[:, queries] @ tensors[f"layers.{i}.in"].astype(np.float64) + tensors[f"layers.{i}.in_bias"]
         out = np.maximum(hidden, 0.0) @ tensors[f"layers.{i}.out"].astype(np.float64) + tensors[f"layers.{i}.out_bias"]

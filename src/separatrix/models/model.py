@@ -21,6 +21,7 @@ from separatrix.core.files import (
     tensors_to_bytes,
     write_atomically,
 )
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.mixers import DeltaNet, LinearAttention, Retention
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
@@ -96,15 +97,17 @@ class Model:
                 parameters=sum(tensor.size for tensor in self.tensors.values()),
                 precision=precision,
             )
-        attention = [layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder | Strassen)]
-        tuples = any(not isinstance(layer, Attention) for layer in attention)  # nothing is known of what crosses a cut
+        attention = [
+            layer for layer in self.arch.layers if isinstance(layer, Attention | HigherOrder | Strassen | Kernelised)
+        ]
+        other = any(not isinstance(layer, Attention) for layer in attention)  # nothing is known of what crosses a cut
         return Size(
             layers=len(attention),
             heads=max((layer.heads for layer in attention), default=0),
             width=self.arch.width,
             key_width=max((layer.key_width for layer in attention), default=0),
             value_width=max((layer.value_width for layer in attention), default=0),
-            tokens=None if tuples else tokens + self.arch.blank,
+            tokens=None if other else tokens + self.arch.blank,
             parameters=sum(tensor.size for tensor in self.tensors.values()),
             precision=precision,
         )
@@ -134,7 +137,7 @@ def _describe_positional(arch: Positional | Numeric) -> str:
 def _describe(layer: object) -> str:
     if isinstance(layer, LayerNorm):
         return f"eps {layer.eps:g}, {'with' if layer.bias else 'no'} bias"
-    if isinstance(layer, Attention | HigherOrder | Strassen):
+    if isinstance(layer, Attention | HigherOrder | Strassen | Kernelised):
         return f"{layer.heads} head(s), key width {layer.key_width}, value width {layer.value_width}"
     if isinstance(layer, FeedForward):
         return f"hidden width {layer.hidden}"

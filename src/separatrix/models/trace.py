@@ -8,6 +8,7 @@ import numpy as np
 
 from separatrix.core.arch import Attention, FeedForward, HigherOrder, LayerNorm, Strassen
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.mixers import DeltaNet, LinearAttention, Retention
 from separatrix.core.numeric import Numeric
 from separatrix.core.positional import Positional
@@ -124,7 +125,7 @@ def _plain(x: np.ndarray) -> np.ndarray:
     return np.array([[float(max(-top, min(top, v))) for v in row] for row in x])
 
 
-def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder | Strassen) -> str:
+def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder | Strassen | Kernelised) -> str:
     match layer:
         case Attention():
             return f"{_heads(layer.heads)}, key width {layer.key_width}" + (
@@ -136,6 +137,8 @@ def _note(layer: Attention | FeedForward | LayerNorm | HigherOrder | Strassen) -
             )
         case Strassen():
             return f"{_heads(layer.heads)} over pairs of tokens, scores of three sides"
+        case Kernelised():
+            return f"{_heads(layer.heads)}, weights by features and relative positions, not drawn"
         case FeedForward():
             return f"{layer.hidden} hidden units, at every position alone"
         case LayerNorm():

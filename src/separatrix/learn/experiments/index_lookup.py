@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 
-from separatrix.core.arch import Arch, Readout, Table
+from separatrix.core.arch import Arch, FeedForward, Readout, Table
 from separatrix.core.config import AnyArch
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.recurrent import Cell, DiagonalSsm, Gru, Lstm, Recurrent
 from separatrix.core.seeds import child
 from separatrix.learn.certified import verdict
@@ -47,10 +48,21 @@ def archs(task: IndexLookup, n: int, size: Size) -> dict[str, AnyArch]:
     for name, family in FAMILIES.items():
         found[f"{name}, width {WIDTH}"] = recurrent(task, n, WIDTH, *block(family, WIDTH), placed=family in PLACED)
     if size == "paper":
+        found[f"kernelised attention, relative positions, width {WIDTH}"] = kernelised(task, n)
         cells |= {"LSTM, 256 units": Lstm(256), f"GRU, {WIDTH} units": Gru(WIDTH)}
     for label, cell in cells.items():
         found[label] = Recurrent(WIDTH, Table(domain.vocabulary), (cell,), Readout(SYMBOLS))
     return found
+
+
+def kernelised(task: IndexLookup, n: int) -> Arch:
+    """Linear attention of 4 heads weighed by relative positions, and a ReLU layer, on learned absolute positions."""
+    domain = task.domain(n)
+    layers = (
+        Kernelised(4, WIDTH // 4, WIDTH // 4, domain.positions, residual=True),
+        FeedForward(2 * WIDTH, residual=True),
+    )
+    return Arch(WIDTH, Table(domain.vocabulary, domain.positions), layers, Readout(task.symbols))
 
 
 def runs(size: Size) -> list[Run]:

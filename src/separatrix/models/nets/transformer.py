@@ -13,7 +13,9 @@ from torch.nn.functional import embedding, layer_norm
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Strassen, Table
 from separatrix.core.errors import InputError
+from separatrix.core.kernelised import Kernelised
 from separatrix.core.shapes import tensor_shapes
+from separatrix.models.nets.kernelised import kernelised_attention
 from separatrix.models.nets.pointers import pointer_queries
 from separatrix.models.nets.strassen import sides
 from separatrix.models.nets.third_order import third_order_attention
@@ -96,6 +98,8 @@ class Transformer(nn.Module):
                 out = self._attend(i, layer, self._read(i, layer, x), at)
             elif isinstance(layer, HigherOrder | Strassen):
                 out = self._pairs(i, layer, x, at)
+            elif isinstance(layer, Kernelised):
+                out = self._relative(i, layer, x, at)
             elif isinstance(layer, FeedForward):
                 out = self._feed(i, layer, self._read(i, layer, kept))
             else:
@@ -184,6 +188,16 @@ class Transformer(nn.Module):
                 across = g @ k.transpose(1, 2) * layer.scale
                 out = out + sides(q @ g.transpose(1, 2), across, q @ k.transpose(1, 2), v, w) @ output[h]
         return out
+
+    def _relative(self, i: int, layer: Kernelised, x: Tensor, at: Tensor) -> Tensor:
+        """(batch, queries, width): what kernelised heads write at the positions `at` of the stream x."""
+        q, k, v = (
+            torch.einsum("bjd,hdm->bhjm", part, self._tensor(f"layers.{i}.{name}"))
+            for part, name in ((x[:, at], "query"), (x, "key"), (x, "value"))
+        )
+        bias = self._tensor(f"layers.{i}.relative_bias")
+        heads = kernelised_attention(layer, q[None], k[None], v[None], bias[None], at.tolist())[0]
+        return torch.einsum("bhqv,hvd->bqd", heads, self._tensor(f"layers.{i}.output"))
 
     def _feed(self, i: int, layer: FeedForward, x: Tensor) -> Tensor:
         """(batch, queries, width): what the hidden layer writes."""

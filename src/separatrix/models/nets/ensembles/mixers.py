@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch.nn.functional import pad, silu, softplus
 from separatrix.core.mixers import DeltaNet, Dense, LinearAttention, Mixer, Retention, Rwkv, SelectiveSsm
 from separatrix.models.mixers import EPS, FAINT
 from separatrix.models.nets.ensembles.numeric import turned
-from separatrix.models.nets.ensembles.parts import affine
+from separatrix.models.nets.ensembles.parts import exactly, mapped
 from separatrix.models.nets.ensembles.scans import LinearScan, SelectiveScan
 
 CHUNK = 64  # positions whose pairs are looked at
@@ -31,8 +32,9 @@ def mixer_outputs(layer: Mixer, t: Mapping[str, Tensor], x: Tensor, at: At = Non
     asked = read if at is None else read[:, :, list(at)]
     match layer:
         case LinearAttention():
-            q, k = (_features(_heads(layer, affine(part, t[n]))) for part, n in ((asked, "query"), (read, "key")))
-            both = decayed(q, k, pad(_heads(layer, affine(read, t["value"])), (0, 1), value=1.0), None, at)
+            q, k = (_features(_heads(layer, mapped(part, t[n]))) for part, n in ((asked, "query"), (read, "key")))
+            v = pad(_heads(layer, mapped(read, t["value"])), (0, 1), value=1.0)
+            both = exactly(partial(decayed, factors=None, at=at), q, k, v)
             mixed = _joined(both[..., :-1] / (both[..., -1:] + EPS))
         case Retention():
             mixed = _retention(layer, t, read, asked, at)
@@ -43,8 +45,8 @@ def mixer_outputs(layer: Mixer, t: Mapping[str, Tensor], x: Tensor, at: At = Non
         case Rwkv():
             mixed = _chosen(_rwkv(t, read), at)
         case Dense():
-            mixed = torch.relu(affine(asked, t["in"], t["in_bias"]))
-    out = affine(mixed, t["out"], t.get("out_bias"))
+            mixed = torch.relu(mapped(asked, t["in"], t["in_bias"]))
+    out = mapped(mixed, t["out"], t.get("out_bias"))
     return out + _chosen(x, at) if layer.residual else out
 
 
@@ -104,40 +106,46 @@ def delta_rule(q: Tensor, k: Tensor, v: Tensor, b: Tensor, at: At = None) -> Ten
 
 
 def _retention(layer: Retention, t: Mapping[str, Tensor], read: Tensor, asked: Tensor, at: At) -> Tensor:
-    q, k, v = (_heads(layer, affine(read, t[name])) for name in ("query", "key", "value"))
+    q, k, v = (_heads(layer, mapped(read, t[name])) for name in ("query", "key", "value"))
     if layer.base:
         q, k = turned(q, layer.base), turned(k, layer.base)
     q = q if at is None else q[..., list(at), :]
-    seen = _by_size(decayed(q, k / layer.key_width**0.5, v, layer.factors, at))
-    return _joined(seen) * silu(affine(asked, t["gate"]))
+    seen = exactly(partial(decayed, factors=layer.factors, at=at), q, k / layer.key_width**0.5, v)
+    return _joined(_by_size(seen)) * silu(mapped(asked, t["gate"]))
 
 
 def _delta(layer: DeltaNet, t: Mapping[str, Tensor], read: Tensor, at: At) -> Tensor:
-    q, k, v = (_heads(layer, silu(affine(read, t[name]))) for name in ("query", "key", "value"))
-    strength = torch.sigmoid(affine(read, t["strength"])).transpose(2, 3)[..., None]
-    seen = delta_rule(_unit(q), _unit(k), v, strength * 2.0 if layer.negative else strength, at)
+    q, k, v = (_heads(layer, silu(mapped(read, t[name]))) for name in ("query", "key", "value"))
+    strength = torch.sigmoid(mapped(read, t["strength"])).transpose(2, 3)[..., None]
+    strength = strength * 2.0 if layer.negative else strength
+    seen = exactly(partial(delta_rule, at=at), _unit(q), _unit(k), v, strength)
     return _joined(_by_size(seen) * t["head_scale"][:, None, None, None])
 
 
 def _selective(layer: SelectiveSsm, t: Mapping[str, Tensor], read: Tensor) -> Tensor:
-    inner, gate = affine(read, t["in"]).split(layer.units, dim=3)
+    inner, gate = mapped(read, t["in"]).split(layer.units, dim=3)
     if layer.convolution:
         c, length = layer.convolution, inner.shape[2]
         padded = pad(inner, (0, 0, c - 1, 0))
         taps = (padded[:, :, j : j + length] * t["mix"][:, None, None, j] for j in range(c))
         inner = silu(sum(taps, t["mix_bias"][:, None, None]))
-    low, write, seen = affine(inner, t["select"]).split([layer.rank, layer.states, layer.states], dim=3)
-    step = softplus(affine(low, t["step"], t["step_bias"]))
+    low, write, seen = mapped(inner, t["select"]).split([layer.rank, layer.states, layer.states], dim=3)
+    step = softplus(mapped(low, t["step"], t["step_bias"]))
     rate = -torch.exp(t["rate"]).transpose(1, 2)
-    out = SelectiveScan.apply(step, step * inner, rate, write, seen)
-    assert isinstance(out, Tensor)
+    out = exactly(_scanned, step, step * inner, rate, write, seen)
     return (out + inner * t["skip_scale"][:, None, None]) * silu(gate)
+
+
+def _scanned(*given: Tensor) -> Tensor:
+    out = SelectiveScan.apply(*given)
+    assert isinstance(out, Tensor)
+    return out
 
 
 def _rwkv(t: Mapping[str, Tensor], read: Tensor) -> Tensor:
     before = pad(read, (0, 0, 1, 0))[:, :, :-1]
     r, k, v = (
-        affine(torch.lerp(before, read, t[f"{n}_share"][:, None, None]), t[n]) for n in ("receptance", "key", "value")
+        mapped(torch.lerp(before, read, t[f"{n}_share"][:, None, None]), t[n]) for n in ("receptance", "key", "value")
     )
     return torch.sigmoid(r) * means(k, v, torch.exp(t["decay"]), t["first"])
 

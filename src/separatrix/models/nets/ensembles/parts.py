@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -25,6 +25,25 @@ def first_rows(table: Tensor, length: int) -> Tensor:
     if length > table.shape[1]:
         raise InputError(f"the input has {length} positions; the model has {table.shape[1]}")
     return table[:, None, :length]
+
+
+def whole(x: Tensor) -> Tensor:
+    """x itself, or as float32 where autocast made it of fewer bits."""
+    return x.float() if x.dtype is torch.bfloat16 else x
+
+
+def exactly(function: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """function(*given) without autocast: recurrences and sums over positions, whose errors would add up."""
+    device = given[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return function(*given)
+    with torch.autocast(device, enabled=False):
+        return function(*map(whole, given))
+
+
+def mapped(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`affine` whose result goes into sums over positions: in float32 under autocast too."""
+    return whole(affine(x, weight, bias))
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from separatrix.core.errors import InputError
 from separatrix.core.mixers import MIXERS, Dense
 from separatrix.core.recurrent import DiagonalSsm, Elman, Exact, Gru, Lstm, Recurrent
 from separatrix.models.nets.ensembles.mixers import mixer_outputs
-from separatrix.models.nets.ensembles.parts import affine, first_rows, read_out, table_rows
+from separatrix.models.nets.ensembles.parts import exactly, first_rows, mapped, read_out, table_rows
 from separatrix.models.nets.ensembles.scans import LinearScan
 
 
@@ -24,24 +25,24 @@ def recurrent_outputs(
     x = table_rows(t["embed.token"], tokens)
     if arch.first.positions:
         x = x + first_rows(t["embed.position"], tokens.shape[2])
-    last = max((i for i, layer in enumerate(arch.layers) if not isinstance(layer, Dense)), default=0)
+    last = [0, *(i for i, layer in enumerate(arch.layers) if not isinstance(layer, Dense))][-1]
     for i, layer in enumerate(arch.layers):  # behind the last one that looks back, only what is asked for goes on
         own = {name.removeprefix(f"layers.{i}."): value for name, value in t.items() if name.startswith(f"layers.{i}.")}
         if isinstance(layer, MIXERS):
             at = queries if i >= last else None
             x, queries = mixer_outputs(layer, own, x, at), queries if at is None else None
             continue
-        drive = affine(x, own["in"], own["bias"])
+        drive = mapped(x, own["in"], own["bias"])
         match layer:
             case DiagonalSsm():
-                states = _diagonal(layer, own, drive)
-                x = torch.relu(affine(states, own["out"], own["out_bias"]) + affine(x, own["skip"]))
+                states = exactly(partial(_diagonal, layer, own), drive)
+                x = torch.relu(mapped(states, own["out"], own["out_bias"]) + mapped(x, own["skip"]))
             case Elman():
-                x = _elman(layer, own, drive)
+                x = exactly(partial(_elman, layer, own), drive)
             case Lstm():
-                x = _lstm(layer, own, drive)
+                x = exactly(partial(_lstm, layer, own), drive)
             case Gru():
-                x = _gru(layer, own, drive)
+                x = exactly(partial(_gru, layer, own), drive)
     return read_out(x, t, queries)
 
 

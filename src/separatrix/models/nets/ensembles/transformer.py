@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from separatrix.core.arch import Arch, Attention, FeedForward, HigherOrder, Linear, PointerSet, Strassen, Table
 from separatrix.core.errors import InputError
-from separatrix.models.nets.ensembles.parts import affine, first_rows, table_rows
+from separatrix.core.kernelised import Kernelised
+from separatrix.models.nets.ensembles.parts import affine, exactly, first_rows, table_rows, whole
+from separatrix.models.nets.kernelised import kernelised_attention
 from separatrix.models.nets.pointers import pointer_queries
 from separatrix.models.nets.strassen import sides
 from separatrix.models.nets.third_order import third_order_attention
@@ -24,18 +27,20 @@ def transformer_outputs(
     wanted = everywhere[: tokens.shape[2]] if queries is None else list(queries)
     for i, layer in enumerate(arch.layers):
         at = wanted if i == len(arch.layers) - 1 else everywhere
-        kept = x if len(at) == x.shape[2] else x[:, :, at]
+        kept = x if at == everywhere else x[:, :, at]
         match layer:
             case Attention(norm="none"):
                 out = _attend(i, layer, t, x, kept, at)
             case HigherOrder(order=3) | Strassen():
                 out = _attend_pairs(i, layer, t, x, kept)
+            case Kernelised():
+                out = _attend_relative(i, layer, t, x, kept, at)
             case FeedForward(norm="none"):
                 hidden = torch.relu(affine(kept, t[f"layers.{i}.in"], t[f"layers.{i}.in_bias"]))
                 out = affine(hidden, t[f"layers.{i}.out"], t[f"layers.{i}.out_bias"])
             case _:
                 raise InputError(f"ensembles have no {layer.kind} layer like layer {i}")
-        x = out + kept if layer.residual else out
+        x = whole(out) + kept if layer.residual else whole(out)
     return affine(x, t["readout.weight"], t["readout.bias"])
 
 
@@ -84,14 +89,27 @@ def _attend_pairs(i: int, layer: HigherOrder | Strassen, t: Mapping[str, Tensor]
     """(members, batch, queries, width): what heads over pairs of tokens write at the positions of `kept`."""
     q = _split(kept, t[f"layers.{i}.query"]) * layer.scale
     (a, b), (v, w) = ([_split(x, part) for part in t[f"layers.{i}.{name}"].unbind(1)] for name in ("keys", "values"))
-    if isinstance(layer, HigherOrder):
-        heads = third_order_attention(q, a, b, v, w)
-    else:
-        scores = (q @ a.transpose(3, 4), a @ b.transpose(3, 4) * layer.scale, q @ b.transpose(3, 4))
-        flat = sides(*(part.flatten(end_dim=2) for part in (*scores, v, w)))
-        heads = flat.view(*q.shape[:4], -1)
+    heads = exactly(
+        third_order_attention if isinstance(layer, HigherOrder) else partial(_strassen, layer), q, a, b, v, w
+    )
     joined = heads.transpose(2, 3).flatten(start_dim=3)
     return affine(joined, t[f"layers.{i}.output"].flatten(start_dim=1, end_dim=2))
+
+
+def _attend_relative(
+    i: int, layer: Kernelised, t: Mapping[str, Tensor], x: Tensor, kept: Tensor, at: list[int]
+) -> Tensor:
+    """(members, batch, queries, width): what kernelised heads write at the positions `at`."""
+    q, k, v = _split(kept, t[f"layers.{i}.query"]), _split(x, t[f"layers.{i}.key"]), _split(x, t[f"layers.{i}.value"])
+    heads = exactly(partial(kernelised_attention, layer, at=at), q, k, v, t[f"layers.{i}.relative_bias"])
+    joined = heads.transpose(2, 3).flatten(start_dim=3)
+    return affine(joined, t[f"layers.{i}.output"].flatten(start_dim=1, end_dim=2))
+
+
+def _strassen(layer: Strassen, q: Tensor, a: Tensor, b: Tensor, v: Tensor, w: Tensor) -> Tensor:
+    """(members, batch, head, queries, v)."""
+    scores = (q @ a.transpose(3, 4), a @ b.transpose(3, 4) * layer.scale, q @ b.transpose(3, 4))
+    return sides(*(part.flatten(end_dim=2) for part in (*scores, v, w))).view(*q.shape[:4], -1)
 
 
 def _split(x: Tensor, weight: Tensor) -> Tensor:
