@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from separatrix.core.task import Task
-from separatrix.tasks import make_task
+from separatrix.tasks import make_task, sparse_averaging, sparse_propagation
 from separatrix.tasks.match3_bigram import Match3Bigram, Meets, Neighbour
 from separatrix.tasks.match_sums import MatchSums
+from separatrix.tasks.sparse_averaging import SparseAveraging
+from separatrix.tasks.sparse_propagation import SparsePropagation
 
 TASKS = [
     *(("match-sums", {"order": s, "modulus": m}, 4) for s, m in ((2, 5), (3, 4), (4, 7), (5, 3))),
@@ -84,3 +86,18 @@ def test_wide_boxes_and_large_moduli_fit_into_memory() -> None:
     assert peak(lambda: MatchSums(8, 4095).constant(3, 2, (np.arange(1, 4095, 3),) * 2 + (np.array([1]),))) < 2**20
     words = np.random.default_rng(0).integers(0, 512, (512, 3))
     assert peak(lambda: MatchSums(3, 512).answer(words)) < 2**25
+
+
+def test_answers_of_real_tasks_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither all pairs of positions of all words, nor all numbers pointed at; and the answers are the same."""
+    rng, n = np.random.default_rng(2), 32
+    reals = rng.uniform(-1, 1, (200, n, 8))
+    tokens = np.sort(rng.random((200, n, n)).argsort(axis=2)[:, :, :16], axis=2)
+    for task, limit in (
+        (SparseAveraging(q=16, dim=8), (sparse_averaging, "MOST_READ")),
+        (SparsePropagation(q=16, dim=8), (sparse_propagation, "MOST_AIMS")),
+    ):
+        before = task.answer(tokens, reals)
+        monkeypatch.setattr(*limit, 2**12)
+        assert peak(lambda task=task: task.answer(tokens, reals)) < 2**21
+        assert np.abs(task.answer(tokens, reals) - before).max() < 1e-14
