@@ -270,3 +270,18 @@ def test_tasks_without_cells_say_what_a_box_answers() -> None:
     }
     verdict = judge(replace(good, claim=claim, evidence={"cut": 2}, arrays=arrays, task_sha256=silent.source_sha256()))
     assert verdict.exit_code == 3 and "no cells" in verdict.sentence
+
+
+def test_boxes_that_cannot_count_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three symbols cannot get two answers; and behind a box whose answer is not known no other one is asked for."""
+    good, asked = certificate("relation-composition-recurrent", "relation-composition", {}, 3), []
+
+    def unknown(self: Any, n: int, query: int, box: Any) -> None:
+        asked.append(query)
+
+    monkeypatch.setattr(type(make_task("relation-composition")), "constant", unknown)
+    verdict = judge(good)
+    assert verdict.exit_code == 1 and "not known" in verdict.sentence and len(asked) == 1
+    offsets, symbols = 3 * np.arange(7), np.tile(np.arange(3), 6)
+    verdict = judge(changed(good, offsets=offsets, symbols=symbols))
+    assert verdict.exit_code == 1 and "more symbols than answers" in verdict.sentence and len(asked) == 1

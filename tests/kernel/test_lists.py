@@ -184,3 +184,13 @@ def test_forms_of_long_lists_are_not_built() -> None:
     good = runs()
     claim = replace(good.claim, n=2**16)
     assert judge(replace(good, claim=claim)).exit_code == 3
+
+
+def test_forms_of_long_lists_are_not_built_by_order_either() -> None:
+    good = sort()
+    task, n = make_task("maximum-subarray", {}), 2**16
+    claim = replace(good.claim, task=task.name, parameters=task.parameters(), n=n)
+    arrays = {"grid": np.array([0.0, 1.0]), "words": np.full((1, n - 2), 2.0), "reads": np.array([[0, n - 1]])}
+    evidence = dict(good.evidence) | {"levels": 2}
+    verdict = judge(replace(good, claim=claim, task_sha256=task.source_sha256(), evidence=evidence, arrays=arrays))
+    assert verdict.exit_code == 3 and "by their rank" in verdict.sentence

@@ -1,16 +1,23 @@
-"""False claims about positional transformers that rest on a float64 rounding inside the check; none may pass."""
+"""False claims about positional transformers that rest on a float64 rounding inside the check, and files too costly."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
+from separatrix.can.programs import library
+from separatrix.can.programs.direct import compile_direct
 from separatrix.core.certificate import Certificate, Claim
+from separatrix.core.errors import UnknownError
 from separatrix.core.guarantee import PROVED
 from separatrix.core.positional import Positional, PositionalLayer
+from separatrix.core.shapes import tensor_shapes
 from separatrix.core.task import Task
-from separatrix.kernel import judge
+from separatrix.kernel import comparators, extremes, judge
+from separatrix.kernel.positional import Step
+from separatrix.kernel.relu_form import ReluForm
 from separatrix.models.model import Model
 from separatrix.tasks import make_task
 
@@ -45,8 +52,8 @@ def linear(maps: list[np.ndarray], sinks: int, received: float, gap: float) -> M
     return Model(arch, tensors)
 
 
-def verdict(model: Model, task: Task):
-    claim = Claim(task.name, task.parameters(), 1, "correct", "real")
+def verdict(model: Model, task: Task, n: int = 1):
+    claim = Claim(task.name, task.parameters(), n, "correct", "real")
     given = Certificate("positional", claim, PROVED, task.source_sha256(), {}, {}, model.reference())
     return judge(given, model.arch, model.tensors)
 
@@ -78,3 +85,49 @@ def test_an_error_that_underflows_is_not_lost() -> None:
     assert not verdict(model, make_task("prefix-minima", {"eps": 1e-30})).accepted
     shrunk = linear([net * 2.0**-900], 1, 2.0**-49, 60.0)
     assert verdict(shrunk, make_task("prefix-minima", {"eps": 1e-20})).accepted
+
+
+def silent(n: int) -> Model:
+    """Answers 0 everywhere."""
+    arch = Positional(n, 0, 1, 1, 1, (PositionalLayer(1, 1, 1, (1,)),), 1)
+    return Model(arch, {name: np.zeros(shape) for name, shape in tensor_shapes(arch).items()})
+
+
+def test_answers_with_too_many_forms_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form for every run, at every position: 90 GB of them for 512 numbers."""
+    monkeypatch.setattr(extremes, "MOST_ENTRIES", 2**18)
+    found = verdict(silent(64), make_task("maximum-subarray"), 64)
+    assert found.exit_code == 3 and "too many linear forms" in found.sentence
+
+
+def test_words_with_too_many_forms_are_noticed_while_they_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extremes, "MOST_ENTRIES", 100)
+    copy = Step((0,), (ReluForm((Fraction(0), Fraction(1)), ()),))
+    taken = []
+
+    def steps():
+        for node in range(1000):
+            taken.append(node)
+            yield copy
+
+    with pytest.raises(UnknownError, match="too many linear forms"):
+        extremes.State([[np.arange(20.0).reshape(4, 5)]], 1).after(steps())  # type: ignore[arg-type]
+    assert len(taken) == 6  # 20 entries each
+
+
+def test_states_of_many_words_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, task = compile_direct(library.sort(8)), make_task("sorting")
+    assert verdict(model, task, 8).accepted
+    monkeypatch.setattr(comparators, "MOST_ENTRIES", 50)
+    found = verdict(model, task, 8)
+    assert found.exit_code == 3 and "0-1 states" in found.sentence
+
+
+def test_a_refutation_in_arb_does_not_write_down_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    n, task = 150, make_task("maximum-subarray")
+    monkeypatch.setattr(type(task), "closed_form", None)
+    claim = Claim(task.name, task.parameters(), n, "incorrect", "real")
+    evidence = {"reals": [(1.0).hex()] * n, "query": n - 1}
+    made = Certificate("positional-counterexample", claim, PROVED, task.source_sha256(), evidence)
+    model = silent(n)
+    assert judge(made, model.arch, model.tensors, engine="arb").accepted

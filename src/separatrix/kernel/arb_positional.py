@@ -21,6 +21,8 @@ from separatrix.kernel.arb_nets import number
 from separatrix.kernel.case import Case
 from separatrix.kernel.extremes import State as Extremes
 
+MOST_NODES = 2**7  # whose answer is computed from its formula, which may have a form for every run of them
+
 
 def check_positional(case: Case) -> str:
     """The claim in a sentence, or an error."""
@@ -93,7 +95,7 @@ def check_positional_counterexample(case: Case) -> str:
     assert isinstance(outputs, RealAnswer)
 
     def least() -> Any:
-        closed = case.task.closed_form(n, query)
+        closed = case.task.closed_form(n, query) if n <= MOST_NODES else None
         if isinstance(closed, OrderStatistic):
             right = number(sorted(x[:, 0].tolist())[closed.rank])
         elif isinstance(closed, Delivered):

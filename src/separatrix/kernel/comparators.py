@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from separatrix.kernel.positional import Step
 
 MOST_STATES = 2**20
+MOST_ENTRIES = 2**27  # of a component's states, two bytes each
 LARGEST = 2**40  # multiple of the destination in a routed word
 Wire = tuple[int, int]  # node, coordinate
 
@@ -198,11 +199,14 @@ def _advance(
         raise UnknownError("a node compares words of different kinds")
     states, old = parts[0].states, list(parts[0].wires)
     for part in parts[1:]:
-        if len(states) * len(part.states) > MOST_STATES:
+        found, width = len(states) * len(part.states), counts + len(old) + len(part.wires)
+        if found > MOST_STATES or found * width > MOST_ENTRIES:
             raise UnknownError("too many 0-1 states are reachable")
         a, b = np.repeat(states, len(part.states), axis=0), np.tile(part.states, (len(states), 1))
         states = np.concatenate([a[:, :counts] + b[:, :counts], a[:, counts:], b[:, counts:]], axis=1)
         old += part.wires
+    if len(states) * (counts + len(wires)) > MOST_ENTRIES:
+        raise UnknownError("too many words go through many 0-1 states")
     column = {wire: counts + k for k, wire in enumerate(old)}
     moved = list(states[:, :counts].T)
     for wire in wires:

@@ -107,6 +107,12 @@ class Boxes:
         places = np.r_[free, np.repeat(self.positions, np.diff(self.offsets))]
         return places, np.r_[self.fillers[free], self.symbols]
 
+    def unread(self, at: int) -> RejectedError:
+        """What is said of box `at` that no cell contains."""
+        k = int(np.searchsorted(self.offsets, at, side="right")) - 1
+        where = f"position {self.positions[k]} = {self.symbols[at]}"
+        return RejectedError(f"{where}: the answer is not known with these Bob tokens")
+
     def enter(self, at: np.ndarray, labels: np.ndarray) -> None:
         """Notes the labels of boxes `at`; two cells that contain one box must agree."""
         before = self.found[at]
@@ -119,7 +125,9 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
     """(cut, coordinates, bits) that the evidence shows."""
     if domain.reals is not None or any(isinstance(a, PointerSets) for a in numbered(domain.alphabets)[1]):
         raise UnknownError("coordinates with labels are checked for one symbol a token")
-    boxes = Boxes.of(case, domain)
+    boxes, outputs = Boxes.of(case, domain), case.task.outputs()
+    if isinstance(outputs, Labels) and np.diff(boxes.offsets).max() > outputs.k:  # before any box is read
+        raise RejectedError("two symbols of one position get the same answer: there are more symbols than answers")
     work = MOST_WORK
     for query in np.unique(boxes.queries).tolist():
         groups = case.task.cells(case.n, query)
@@ -138,11 +146,7 @@ def _amount(case: Case, domain: Sequence) -> tuple[int, int, Fraction]:
             if group.constraint.kind == "product" and (asked := waiting.get(int(group.token))):
                 _read(boxes, group, asked)
     if (boxes.found < 0).any():
-        at = int(np.argmax(boxes.found < 0))
-        k = int(np.searchsorted(boxes.offsets, at, side="right")) - 1
-        raise RejectedError(
-            f"position {boxes.positions[k]} = {boxes.symbols[at]}: the answer is not known with these Bob tokens"
-        )
+        raise boxes.unread(int(np.argmax(boxes.found < 0)))
     sizes = np.diff(boxes.offsets)
     owner = np.repeat(np.arange(len(sizes)), sizes)
     order = np.lexsort((boxes.found, owner))
@@ -162,15 +166,17 @@ def _constant(case: Case, boxes: Boxes, query: int, work: int) -> int:
     for p, symbols in zip(boxes.positions.tolist(), sets, strict=True):
         hers[p] = symbols
     for k in np.flatnonzero(boxes.queries == query).tolist():
+        his = list(boxes.suffixes[k][:, None])
         for at, symbol in enumerate(sets[k].tolist(), int(boxes.offsets[k])):
             work -= len(boxes.symbols) + len(boxes.single)
             if work < 0:
                 raise UnknownError(f"this task has more than {MOST_WORK} symbols of boxes to read")
-            box = [*hers, *boxes.suffixes[k][:, None]]
+            box = [*hers, *his]
             box[int(boxes.positions[k])] = np.array([symbol])
             label = task.constant(case.n, query, tuple(box))
-            if label is not None:
-                boxes.found[at] = label
+            if label is None:
+                raise boxes.unread(at)
+            boxes.found[at] = label
     return work
 
 

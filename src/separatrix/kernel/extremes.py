@@ -41,12 +41,13 @@ class State:
 
     def after(self, steps: Sequence[Step]) -> State:
         """The words after a layer."""
-        words = []
+        words, room = [], MOST_ENTRIES
         for step in steps:
             sources = [forms for node in step.sources for forms in self.words[node]]
             words.append([self._apply(form, sources) for form in step.forms])
-        if sum(forms.size for node in words for forms in node) > MOST_ENTRIES:
-            raise UnknownError("the words depend on too many linear forms")
+            room -= sum(forms.size for forms in words[-1])
+            if room < 0:
+                raise UnknownError("the words depend on too many linear forms")
         return State(words, self.sign)
 
     def _apply(self, form, sources: list[np.ndarray]) -> np.ndarray:

@@ -78,6 +78,8 @@ def _order(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tuple[int
     first, last = _levels(case, box, levels, gap)
     if reads.size > MOST_WORK or words.size > MOST_WORK:
         raise UnknownError("these are too many words to read")
+    if not isinstance(case.task.closed_form(1, 0), OrderStatistic | PrefixMedian):  # other formulae can be very long
+        raise UnknownError("the answers of this task are not known to be among the numbers, by their rank")
     scored, found = set(case.task.queries(case.n)), set[int]()
     below, above = words <= float(first), words >= _above(last)
     if not (below | above).all():
@@ -157,9 +159,9 @@ def _directions(case: Case, domain: Sequence, box: Reals, gap: Fraction) -> tupl
         form = case.task.closed_form(n, query)
         if not isinstance(form, Extreme):
             raise UnknownError(f"the answer at {query} is not known as an extreme of linear forms")
-        forms = form.forms.astype(object)
-        if form.forms.dtype.kind != "i" or forms.shape[1:] != (n,) or forms.size * (u + 1) > MOST_WORK:
+        if form.forms.dtype.kind != "i" or form.forms.shape[1:] != (n,) or form.forms.size * (u + 1) > MOST_WORK:
             raise UnknownError(f"the forms of the answer at {query} are too many to read")
+        forms = form.forms.astype(object)
         if not 0 <= winner < len(forms):
             raise InputError(f"form {winner} is none of {len(forms)}")
         ahead = forms - forms[winner]  # what each form is more than the winner; turned where the least one wins

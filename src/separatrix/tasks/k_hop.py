@@ -76,12 +76,14 @@ class KHop(Task):
 
     def constant(self, n: int, query: int, box: tuple[np.ndarray, ...]) -> int | None:
         """Hop by hop, as long as every symbol that a hop looks at is known, or is not what it looks for."""
-        where = query
+        where, held = query, np.concatenate(box[: query + 1])
+        behind = np.repeat(np.arange(1, query + 2), [len(symbols) for symbols in box[: query + 1]])
         for _ in range(min(self.k, n)):
             if len(box[where]) != 1:
                 return None
             wanted = box[where][0]
-            before = next((j for j in range(where, 0, -1) if (box[j - 1] == wanted).any()), 0)
+            held, behind = held[behind <= where], behind[behind <= where]
+            before = int(behind[held == wanted].max(initial=0))
             if before and len(box[before - 1]) != 1:
                 return None
             if before in (0, where):  # nowhere, or it stays

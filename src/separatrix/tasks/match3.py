@@ -79,13 +79,27 @@ class Match3(Task):
         where = np.repeat(np.arange(n), [len(symbols) for symbols in box])
         what = np.concatenate(box)
         fixed = np.array([len(symbols) == 1 for symbols in box])[where]
-        zero = (what[:, None] + what[None, :] + int(box[query][0])) % self.modulus == 0
-        zero &= (where[:, None] != where[None, :]) | (what[:, None] == what[None, :])  # one symbol a position
         if self.distinct_indices:
-            zero &= (where[:, None] != where[None, :]) & (where != query)[:, None] & (where != query)[None, :]
-        if not zero.any():
+            where, what, fixed = (part[where != query] for part in (where, what, fixed))
+        wanted = -int(box[query][0]) % self.modulus
+        if not self._pair(where, what, wanted):
             return 0
-        return 1 if (zero & fixed[:, None] & fixed[None, :]).any() else None
+        return 1 if self._pair(where[fixed], what[fixed], wanted) else None
+
+    def _pair(self, where: np.ndarray, what: np.ndarray, wanted: int) -> bool:
+        """Whether two of the places `where`, with symbols `what` of theirs, add up to `wanted`.
+
+        One place is as good as two, for twice its symbol, where indices need not differ.
+        """
+        if not len(what):
+            return False
+        symbols, first, count = np.unique(what, return_index=True, return_counts=True)
+        partner = (wanted - symbols) % self.modulus
+        at = np.minimum(np.searchsorted(symbols, partner), len(symbols) - 1)
+        apart = (where[first] != where[first[at]]) | (count > 1) | (count[at] > 1)  # one symbol a place
+        if not self.distinct_indices:
+            apart |= partner == symbols
+        return bool(((symbols[at] == partner) & apart).any())
 
     def tuples(self, n: int, query: int) -> Iterator[TupleGroup] | None:
         """For each residue a at the query, the M pairs that add up to -a; None where indices must differ."""

@@ -64,8 +64,8 @@ class Match3Bigram(Task):
             return None
         wanted, possible = -int(box[query][0]) % self.modulus, False
         for left, right in pairwise(box):
-            hits = (left[:, None] + right) % self.modulus == wanted
-            if hits.all():
+            hits = np.isin((wanted - left) % self.modulus, right)
+            if hits.all() and len(left) == len(right) == 1:  # two symbols at one place have different sums
                 return 1
             possible |= bool(hits.any())
         return None if possible else 0

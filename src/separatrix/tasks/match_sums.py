@@ -56,11 +56,15 @@ class MatchSums(Task):
         batch = len(tokens)
         held = np.zeros((batch, self.modulus), dtype=bool)
         held[np.arange(batch)[:, None], tokens] = True
-        sums = held.copy()
-        for _ in range(self.order - 2):
-            shifted = [np.roll(sums, shift, axis=1) & held[:, [shift]] for shift in range(self.modulus)]
-            sums = np.logical_or.reduce(shifted)
+        sums = self._sums(held)
         return np.take_along_axis(sums, -tokens % self.modulus, axis=1).astype(np.int64)
+
+    def _sums(self, held: np.ndarray) -> np.ndarray:
+        """(batch, modulus) which residues s - 1 of the residues held (batch, modulus) add up to."""
+        sums, other = held, np.fft.rfft(held, axis=1)
+        for _ in range(self.order - 2):  # ways to write each sum: whole numbers up to the modulus, off by far below 1/2
+            sums = np.fft.irfft(np.fft.rfft(sums, axis=1) * other, n=self.modulus, axis=1) > 0.5
+        return sums
 
     def tuples(self, n: int, query: int) -> Iterator[TupleGroup]:
         """For each residue a at the query, the M^(s-2) tuples that add up to -a."""
@@ -74,15 +78,11 @@ class MatchSums(Task):
         """1 if numbers that are sure to stand there do it, 0 if no numbers that may stand there do."""
         if len(box[query]) != 1:
             return None
-        sure = np.unique(np.concatenate([symbols for symbols in box if len(symbols) == 1]))
-        wanted = -int(box[query][0]) % self.modulus
-        for held, label in ((sure, 1), (np.unique(np.concatenate(box)), 0)):
-            sums = held
-            for _ in range(self.order - 2):
-                sums = np.unique((sums[:, None] + held) % self.modulus)
-            if bool((sums == wanted).any()) == bool(label):
-                return label
-        return None
+        held = np.zeros((2, self.modulus), dtype=bool)
+        held[0, np.concatenate([symbols for symbols in box if len(symbols) == 1])] = True
+        held[1, np.concatenate(box)] = True
+        sure, possible = self._sums(held)[:, -int(box[query][0]) % self.modulus]
+        return 1 if sure else None if possible else 0
 
     def sample(
         self, n: int, size: int, rng: np.random.Generator, distribution: str = "uniform"

@@ -11,6 +11,8 @@ from separatrix.core.errors import InputError
 from separatrix.core.task import Task
 from separatrix.tasks import registry
 
+MOST_AIMS = 2**24  # pairs of positions that are held at a time
+
 
 @registry.register("sparse-propagation")
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class SparsePropagation(Task):
 
     def answer(self, tokens: np.ndarray, reals: np.ndarray | None = None) -> np.ndarray:
         assert reals is not None, "sparse propagation needs the real parts"
+        batch, n = tokens.shape[:2]
+        step = max(1, MOST_AIMS // n**2)
+        if batch > step:
+            parts = [self.answer(tokens[at : at + step], reals[at : at + step]) for at in range(0, batch, step)]
+            return np.concatenate(parts)
         aims = self.aims(tokens).astype(np.float64)
         return np.einsum("bji,bjd->bid", aims, reals) / np.maximum(aims.sum(axis=1), 1.0)[:, :, None]
 
