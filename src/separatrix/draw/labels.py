@@ -13,6 +13,9 @@ from .sheet import Sheet, size_of
 from .trace import Trace
 from .words import Line
 
+Leader = tuple[tuple[float, float], tuple[float, float]]  # from the edge of a label to what it names
+TRIES = 8
+
 
 def along(sheet: Sheet, trace: Trace) -> None:
     """Write a formula along its line where that is straight and free, as far right as possible."""
@@ -97,13 +100,26 @@ def ends(sheet: Sheet) -> float:
 
 
 def tell(sheet: Sheet, lines: list[Line], places: list[tuple[float, float]]) -> bool:
-    """Put a label near one of its places, with a leader from the nearest one; False if there is no room."""
+    """Put a label near one of its places, with a leader from the nearest one; False if there is no room.
+
+    A box whose leader would cross other words is passed over, unless the next few are no better.
+    """
     w, h = size_of(lines)
-    box = sheet.plan.find(w, h, places, margins=(3,))
-    if box is None:
+    chosen: tuple[Box, Leader] | None = None
+    for _ in range(TRIES):
+        box = sheet.plan.find(w, h, places, margins=(3,))
+        if box is None:
+            break
+        edge = [(min(max(x, box.x), box.x + w), min(max(y, box.y + 4), box.y + h - 2)) for x, y in places]
+        leader = min(zip(edge, places, strict=True), key=lambda ends: hypot(*np.subtract(*ends)))
+        clear = not any(_crosses(leader, words) for words in sheet.written)
+        if clear or chosen is None:
+            chosen = box, leader
+        if clear:
+            break
+    if chosen is None:
         return False
-    edge = [(min(max(x, box.x), box.x + w), min(max(y, box.y + 4), box.y + h - 2)) for x, y in places]
-    (x0, y0), (x1, y1) = min(zip(edge, places, strict=True), key=lambda q: hypot(q[0][0] - q[1][0], q[0][1] - q[1][1]))
+    box, ((x0, y0), (x1, y1)) = chosen
     long = hypot(x1 - x0, y1 - y0)
     if long > 10:
         stop = max(0.0, long - 8) / long
@@ -111,6 +127,14 @@ def tell(sheet: Sheet, lines: list[Line], places: list[tuple[float, float]]) -> 
         sheet.over.append(f'<path class="l-ink" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>')
     sheet.lines(box, lines)
     return True
+
+
+def _crosses(leader: Leader, words: Box) -> bool:
+    (x0, y0), (x1, y1) = leader
+    steps = max(2, int(hypot(x1 - x0, y1 - y0) / 4))
+    return any(
+        Box(x0 + (x1 - x0) * t, y0 + (y1 - y0) * t, 1, 1).meets(words) for t in np.linspace(0, 1, steps).tolist()
+    )
 
 
 def bracket(sheet: Sheet) -> list[Line]:

@@ -46,10 +46,12 @@ class Sheet:
         self.traces = traces(chart, self.x, self.y, self.plan)
         self.over: list[str] = []
         self.holes: list[str] = []
+        self.written: list[Box] = []  # words that no leader may cross
 
     def lines(self, box: Box, lines: list[Line], hole: bool = True) -> None:
         """Print lines of text into a box, the first baseline one line below its top."""
         y = box.y
+        self.written.append(box)
         for line in lines:
             y += line.size * 0.45 + 11.5
             self.over.append(svg_text(box.x, y, line.text, line.tone, line.size, line.weight))
