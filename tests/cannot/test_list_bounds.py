@@ -31,11 +31,11 @@ def words(good: Certificate) -> np.ndarray:
     """All words of Alice's that the evidence speaks of."""
     a = good.arrays
     if good.evidence["by"] == "order":
-        cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
+        cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])
         chosen = np.array(list(itertools.combinations_with_replacement(range(k), cut)))
         return a["grid"][0] + chosen * a["grid"][1]
     if good.evidence["by"] == "payloads":
-        cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
+        cut, k = int(good.evidence["cut"]), int(good.evidence["levels"])
         return a["grid"][0] + np.array(list(itertools.product(range(k), repeat=cut))) * a["grid"][1]
     return a["base"] + np.array(list(itertools.product(*map(range, a["levels"].tolist())))) @ a["directions"]
 

@@ -52,7 +52,7 @@ def test_accepted_directions_are_told_apart_by_the_answers(name: str) -> None:
         base, his = rng.integers(-8, 9, cut) / 4, rng.choice([-2.0, 2.0, 0.5], (u, n - cut))
         queries = rng.integers(cut, n, u)
         form = task.closed_form(n, int(queries[0]))
-        winners = rng.integers(0, len(form.forms), u)  # type: ignore[union-attr]
+        winners = rng.integers(0, len(form.forms), u)
         made = certificate(
             *(task, n, "lists", "rnn", "state", amount(levels.tolist()), {"by": "directions", "cut": cut}),
             base=base,

@@ -103,13 +103,13 @@ def false_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
         yield edit(good, max(bound, most(edit(good, eps=eps)) + 1e-9), eps=eps)
     for more in range(1, 31):  # levels closer together than 2 eps
         if order:
-            k = int(good.evidence["levels"]) + more  # type: ignore[arg-type]
-            cut = int(good.evidence["cut"])  # type: ignore[arg-type]
+            k = int(good.evidence["levels"]) + more
+            cut = int(good.evidence["cut"])
             grid = np.array([good.arrays["grid"][0], good.arrays["grid"][1] * 0.5])
             claim = math.log2(math.comb(k + cut - 1, cut))
             yield edit(good, claim, levels=k, grid=grid if more % 2 else good.arrays["grid"])
         elif routed:
-            k = 2 ** (int(good.evidence["levels"]) + more)  # type: ignore[arg-type]
+            k = 2 ** (int(good.evidence["levels"]) + more)
             grid = np.array([good.arrays["grid"][0], good.arrays["grid"][1] * 2.0 ** (-k.bit_length())])
             places = good.arrays["destinations"]  # or two payloads for one position
             twice_there = np.where(places == places[0], places[1], places) if more % 3 else places
@@ -144,14 +144,14 @@ def true_claims(kind: str, good: Certificate) -> Iterator[Certificate]:
     for longer in range(n, n + 20):
         yield registry.get(f"{name}-recurrent").certificate(make_task(name, parameters), longer)
     if good.evidence["by"] == "order":
-        cut, levels = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
+        cut, levels = int(good.evidence["cut"]), int(good.evidence["levels"])
         for k in range(2, levels):  # fewer levels, the numbers of a subset
             yield edit(good, math.log2(math.comb(k + cut - 1, cut)) * (1 - 1e-12), levels=k)
         for _ in range(20):
             reads = rng.permutation(good.arrays["reads"])
             yield edit(good, reads=np.concatenate([reads, reads[:1]]))
     elif good.evidence["by"] == "payloads":
-        cut, levels = int(good.evidence["cut"]), int(good.evidence["levels"])  # type: ignore[arg-type]
+        cut, levels = int(good.evidence["cut"]), int(good.evidence["levels"])
         for k in range(2, levels):
             yield edit(good, cut * math.log2(k) * (1 - 1e-12), levels=k)
         for _ in range(20):  # the same positions get them, in another order

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from separatrix.cannot.bound import certificate, need
+from separatrix.cannot.bound import need
 from separatrix.cannot.engine.decoding import answers_in
-from separatrix.cannot.engine.readings import low
+from separatrix.cannot.engine.rows import rows_certificate
 from separatrix.core.certificate import Certificate
 from separatrix.core.domain import Labels, PointerSets
 from separatrix.core.seeds import child
@@ -41,11 +41,7 @@ def sampled_rows(task: Task, n: int, cut: int, seconds: float = 10.0) -> Certifi
             groups, kept = split, [*kept, at]
     need(bool(kept), "all sampled prefixes show the same row")
     _, rows = np.unique(groups, return_index=True)
-    evidence = {"measure": "rows", "cut": cut}
-    return certificate(
-        task, n, "communication", "rnn", "state", low(len(rows)), evidence,
-        prefixes=prefixes[rows], suffixes=suffixes[kept],
-    )  # fmt: skip
+    return rows_certificate(task, n, cut, prefixes[rows], suffixes[kept])
 
 
 def words(alphabets: list[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:
