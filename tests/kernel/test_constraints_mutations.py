@@ -126,7 +126,7 @@ def test_ill_formed_arrays_are_refused() -> None:
 
 
 def test_prices_of_cells_that_are_not_distinct_are_refused() -> None:
-    from kernel.test_constraints import majority_of
+    from kernel.test_constraint_cells import majority_of
 
     model, task = majority_of(3), Majority()
     claim = Claim(task.name, {}, 3, "correct")
