@@ -30,9 +30,9 @@ def calm(folder: Path, cohorts: int) -> list[tuple]:
 
 
 def test_three_kills(tmp_path: Path) -> None:
-    halfway, _ = kill_and_resume(tmp_path / "killed", "local:1", 3, 4)
+    halfway, _ = kill_and_resume(tmp_path / "killed", "local:1", 3, 12)
     assert halfway, "no kill hit a cohort in training"
-    assert table(Store(tmp_path / "killed")) == calm(tmp_path / "calm", 4)
+    assert table(Store(tmp_path / "killed")) == calm(tmp_path / "calm", 12)
     assert not list((tmp_path / "killed" / "checkpoints").glob("*"))
 
 
