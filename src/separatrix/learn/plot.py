@@ -29,7 +29,7 @@ def printed(figure: Lines, kind: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    page = Figure(figsize=(6.4, 4.4), layout="constrained")
+    page = Figure(figsize=(6.4, 5.0), layout="constrained")
     FigureCanvasAgg(page)
     axes = page.add_subplot()
     for k, series in enumerate(figure.series):
@@ -54,7 +54,7 @@ def printed(figure: Lines, kind: str) -> bytes:
     axes.set_ylabel(_plain(figure.y_title))
     axes.set_title(_plain(figure.title), fontsize=10, loc="left", wrap=True)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, frameon=False)  # hides no line
     page.supxlabel(
         _plain(" ".join((figure.subtitle + ".", *figure.footnote))), fontsize=6, x=0.01, ha="left", wrap=True
     )

@@ -102,7 +102,7 @@ def bits_a_symbol(error: float, symbols: int) -> float:
 registry.register("index-lookup")(
     Experiment(
         "index-lookup",
-        "One attention layer of width 64 against recurrent models, N = 20 to 200",
+        "One attention layer of width 64 against recurrent models",
         "Bhattamishra, Hahn, Blunsom, Kanade 2024, section 6 (index lookup)",
         runs,
         measure,
